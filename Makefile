@@ -1,0 +1,54 @@
+# Every target sets up what it needs from a bare machine with Python 3.11+ and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.ready
+DEV_SETUP := $(VENV)/.dev-ready
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check bench format clean
+
+help:           ## show this list
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("tickerd needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@echo "setting up $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+
+$(SETUP): $(VENV)/bin/python pyproject.toml
+	@echo "installing tickerd and what it needs (once, about a minute) ..."
+	@$(BIN)/python -m pip install --quiet --editable '.[practice]'
+	@touch $@
+
+$(DEV_SETUP): $(SETUP)
+	@echo "installing the tools for tests and checks (once) ..."
+	@$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+run: $(SETUP)   ## keep the table fresh from live Yahoo, with ./config.toml
+	@exec $(BIN)/tickerd run
+
+demo: $(SETUP)  ## the same daemon against a practice market: no internet, any hour
+	@exec $(BIN)/tickerd demo
+
+test: $(DEV_SETUP) ## run every test
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+check: $(DEV_SETUP) ## ruff, mypy strict, import-linter
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(DEV_SETUP) ## measure what docs/performance.md reports
+	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python -P $$file || exit 1; done
+
+format: $(DEV_SETUP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:          ## remove the virtual environment and every cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

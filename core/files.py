@@ -1,0 +1,144 @@
+"""Small files on a local disk: atomic writes, locks, reads with clear errors. Never touches a database."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from core.errors import FixByHand, RetryLater
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+
+def read_text(path: Path) -> str:
+    """Return the UTF-8 text of `path`; FixByHand if it is absent, unreadable or not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FixByHand(f"not UTF-8 at byte {error.start}", where=str(path), right="save it as UTF-8") from error
+    except OSError as error:
+        raise FixByHand(f"cannot be read ({error.strerror})", where=str(path), right="give a readable file") from error
+
+
+def make_folder(path: Path) -> Path:
+    """Create `path` (0700 where it is new) and return it; FixByHand if that is not allowed."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise FixByHand(
+            f"cannot be made ({error.strerror})", where=str(path), right="give a folder that can be written"
+        ) from error
+    return path
+
+
+def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Replace `path` in one step: a reader sees the old bytes or the new ones, never a part."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, mode)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+class FileLock:
+    """An exclusive lock between processes on the file `path`; the kernel frees it when its holder dies."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd: int | None = None
+
+    def try_acquire(self) -> bool:
+        """Take the lock if it is free; False if another process holds it."""
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if _lock(fd, wait=False):
+            self._fd = fd
+            return True
+        os.close(fd)
+        return False
+
+    def acquire(self) -> None:
+        """Take the lock, waiting as long as it takes: for sections that last milliseconds."""
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        _lock(fd, wait=True)
+        self._fd = fd
+
+    def release(self) -> None:
+        """Free the lock; harmless if it is not held."""
+        if self._fd is not None:
+            _unlock(self._fd)
+            os.close(self._fd)
+            self._fd = None
+
+    def write_owner(self, text: str) -> None:
+        """Note who holds the lock in the file itself; only its holder may call this."""
+        assert self._fd is not None
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, text.encode(), 0) if sys.platform != "win32" else os.write(self._fd, text.encode())
+
+    def read_owner(self) -> str:
+        """Return what the holder noted; empty if nothing is there."""
+        try:
+            return self.path.read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            return ""
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def acquire_or_say(lock: FileLock, *, what: str) -> None:
+    """Take `lock` or raise RetryLater naming the process that holds it."""
+    if not lock.try_acquire():
+        owner = lock.read_owner() or "unknown"
+        raise RetryLater(f"{what} already runs with pid {owner}", where=str(lock.path), right="stop that one first")
+
+
+if sys.platform == "win32":
+
+    def _lock(fd: int, *, wait: bool) -> bool:
+        # LK_LOCK itself retries ten times a second for ten seconds and then raises.
+        while True:
+            try:
+                os.lseek(fd, 1 << 30, os.SEEK_SET)  # far behind the owner's note, which others must be able to read
+                msvcrt.locking(fd, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+            except OSError:
+                if not wait:
+                    return False
+            else:
+                os.lseek(fd, 0, os.SEEK_SET)
+                return True
+
+    def _unlock(fd: int) -> None:
+        os.lseek(fd, 1 << 30, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+
+else:
+
+    def _lock(fd: int, *, wait: bool) -> bool:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(fd: int) -> None:
+        fcntl.flock(fd, fcntl.LOCK_UN)

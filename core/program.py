@@ -1,0 +1,69 @@
+"""The frame around every child's main coroutine: settings, logs, signals, exit code. Knows nothing of the work."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from core import config, logs
+from core.errors import EXIT_DONE, EXIT_FAILED, TickerdError
+from core.notify import Notifier
+from core.settings import Settings
+
+SETTINGS_VARIABLE = "TICKERD_SETTINGS"
+Main = Callable[[Settings, asyncio.Event, Notifier], Awaitable[int | None]]
+"""The work: (settings, stop requested, notifier) -> exit code, None = 0."""
+
+
+def child_settings() -> Settings:
+    """Return what the orchestrator handed over, or, started by hand, what the configuration file says."""
+    if dumped := os.environ.get(SETTINGS_VARIABLE):
+        return config.load_dumped(Path(dumped))
+    return config.load(None, os.environ, Path.cwd()).settings
+
+
+def run(main: Main, *, service: str) -> int:
+    """Run `main` until it ends or SIGTERM or SIGINT asks it to; return the process's exit code."""
+    try:
+        settings = child_settings()
+        logs.configure(service=service, level=settings.logging.level, style=settings.logging.format)
+        return asyncio.run(_guarded(main, settings))
+    except TickerdError as error:
+        print_error(error)
+        return error.exit_code
+
+
+async def _guarded(main: Main, settings: Settings) -> int:
+    stop = asyncio.Event()
+    on_signals(stop.set)
+    notifier = Notifier.from_environment()
+    log = logs.get_logger(__name__)
+    try:
+        return await main(settings, stop, notifier) or EXIT_DONE
+    except TickerdError as error:
+        log.error("process_failed", error=str(error), exit_code=error.exit_code)
+        notifier.status(str(error))
+        raise
+    except Exception as error:
+        log.exception("process_crashed")
+        notifier.status(f"crashed: {error!r}")
+        return EXIT_FAILED
+
+
+def on_signals(stop: Callable[[], None]) -> None:
+    """Call `stop` on SIGTERM and SIGINT. Needs a running loop."""
+    if sys.platform == "win32":
+        signal.signal(signal.SIGINT, lambda *_: stop())
+        return
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+
+
+def print_error(error: TickerdError) -> None:
+    """Write the one line that a person sees: `tickerd: FILE: KEY: reason; what would be right`."""
+    sys.stderr.write(f"tickerd: {error}\n")

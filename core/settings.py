@@ -1,0 +1,165 @@
+"""Every setting: its section, type, default and range. Decides nothing; `core.config` reads the files."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1)]
+CountOrNone = Annotated[int, Meta(ge=0)]
+LocalTime = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="a time like 09:30")]
+LocalWindow = Annotated[
+    str,
+    Meta(
+        pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$",
+        description="a window like 00:00-05:00",
+    ),
+]
+CalendarName = Annotated[str, Meta(pattern=r"^(XNYS|always|file:.+)$", description='"XNYS", "always" or "file:PATH"')]
+DatabaseUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^(sqlite:///.+|postgresql\+psycopg://.+)$",
+        description='"sqlite:///FILE" or "postgresql+psycopg://USER:PASSWORD@HOST/NAME"',
+    ),
+]
+HttpUrlOrNone = Annotated[
+    str, Meta(pattern=r"^$|^http://[^/\s]+/?$", description='"http://HOST:PORT" of an HTTP CONNECT proxy')
+]
+StreamUrl = Annotated[str, Meta(pattern=r"^wss://[^/\s]+(/\S*)?$", description='a "wss://" address')]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One table of config.toml."""
+
+
+class State(Section, frozen=True, kw_only=True):
+    dir: str = ".tickerd"
+
+
+class Database(Section, frozen=True, kw_only=True):
+    url: DatabaseUrl = "sqlite:///tickerd.db"
+    auto_upgrade: bool | None = None
+    """None: true for SQLite, false for PostgreSQL."""
+
+
+class Network(Section, frozen=True, kw_only=True):
+    proxy: HttpUrlOrNone = ""
+    ca_file: str = ""
+    start_requests_per_s: Positive = 0.25
+    max_requests_per_s: Positive = 2.0
+
+
+class Market(Section, frozen=True, kw_only=True):
+    calendar: CalendarName = "XNYS"
+    timezone: str = "America/New_York"
+    open: LocalTime = "09:30"
+    close: LocalTime = "16:00"
+    overrides_file: str = ""
+    warmup_s: NotNegative = 30.0
+    linger_s: NotNegative = 300.0
+
+
+class Universe(Section, frozen=True, kw_only=True):
+    file: str = ""
+    include_etfs: bool = True
+    limit: CountOrNone = 0
+
+
+class Prices(Section, frozen=True, kw_only=True):
+    enabled: bool = True
+    stream_url: StreamUrl = "wss://streamer.finance.yahoo.com/?version=2"
+    symbols_per_connection: Annotated[int, Meta(ge=1, le=10_000)] = 99
+    canary: str = "BTC-USD"
+    flush_interval_s: Positive = 1.0
+    stall_timeout_s: Positive = 45.0
+    cycle_s: Positive = 60.0
+    audit: bool = True
+    minute_bars: bool = False
+    minute_bars_keep_sessions: Count = 90
+
+
+class Metrics(Section, frozen=True, kw_only=True):
+    enabled: bool = True
+    interval_s: Positive = 600.0
+    cycle_deadline_s: Positive = 570.0
+    batch_size: Annotated[int, Meta(ge=1, le=1000)] = 100
+    concurrency: Count = 8
+    rest_s: NotNegative = 12.0
+    direct: Literal["fallback", "never", "only"] = "fallback"
+
+
+class Daily(Section, frozen=True, kw_only=True):
+    enabled: bool = True
+    at: LocalTime = "16:30"
+    window: LocalWindow = ""
+    threads: Annotated[int, Meta(ge=1, le=50)] = 50
+    history_days: Count = 400
+    drop_after_days: Count = 30
+
+
+class Proxies(Section, frozen=True, kw_only=True):
+    file: str = "http_proxies.txt"
+    sources: list[str] = msgspec.field(default_factory=list)
+    refresh_interval_s: Positive = 3600.0
+    wanted: Count = 100
+    own_networks: list[str] = msgspec.field(default_factory=list)
+
+
+class Supervisor(Section, frozen=True, kw_only=True):
+    ready_timeout_s: Positive = 60.0
+    heartbeat_timeout_s: Positive = 30.0
+    stop_timeout_s: Positive = 8.0
+    backoff_max_s: Positive = 60.0
+    breaker_count: Count = 5
+    breaker_window_s: Positive = 300.0
+    memory_soft_mb: Positive = 400.0
+    memory_hard_mb: Positive = 600.0
+    manual_stop: Literal["session", "forever"] = "session"
+    max_runtime_s: NotNegative = 0.0
+
+
+class Logging(Section, frozen=True, kw_only=True):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "text", "json"] = "auto"
+    dir: str = "logs"
+    max_mb: Positive = 50.0
+    keep: Count = 10
+
+
+class Alerts(Section, frozen=True, kw_only=True):
+    command: str = ""
+    repeat_s: Positive = 3600.0
+
+
+class Api(Section, frozen=True, kw_only=True):
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: Port = 8000
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """The whole configuration; every path in it is absolute once `core.config` has loaded it."""
+
+    state: State = State()
+    database: Database = Database()
+    network: Network = Network()
+    market: Market = Market()
+    universe: Universe = Universe()
+    prices: Prices = Prices()
+    metrics: Metrics = Metrics()
+    daily: Daily = Daily()
+    proxies: Proxies = Proxies()
+    supervisor: Supervisor = Supervisor()
+    logging: Logging = Logging()
+    alerts: Alerts = Alerts()
+    api: Api = Api()
+
+
+RESERVED_SECTIONS = ("screener", "notify", "providers", "cluster", "redis", "risk", "retention", "backup")
+"""Names kept for later parts: an empty table is accepted, a key in it is not."""

@@ -1,0 +1,90 @@
+"""The request rate that all processes of this host share, in a locked file. Never sends anything, never waits.
+
+Rate control is AIMD: each good answer adds a little, each refusal halves and cools down (RFC 5681 section 3.1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from core.files import FileLock
+
+INCREASE_PER_S = 0.02
+"""Added to the rate by each good answer: 88 of them lead from the default 0.25/s to 2/s."""
+COOL_DOWN_S = 30.0
+SLOWEST_PER_S = 0.02
+LONGEST_WAIT_S = 600.0
+"""A slot further away than this was reserved before a restart of the machine (the monotonic clock began anew)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """One exit's state: `rate_per_s` requests a second, the next free slot in monotonic seconds."""
+
+    rate_per_s: float
+    next_free_s: float = 0.0
+
+
+def reserved(lane: Lane, *, now_s: float) -> tuple[Lane, float]:
+    """Return the lane with one slot taken and the seconds to wait for that slot."""
+    free_s = lane.next_free_s if lane.next_free_s - now_s <= LONGEST_WAIT_S else now_s
+    slot_s = max(now_s, free_s)
+    return replace(lane, next_free_s=slot_s + 1.0 / lane.rate_per_s), slot_s - now_s
+
+
+def praised(lane: Lane, *, max_per_s: float) -> Lane:
+    """Return the lane after a good answer."""
+    return replace(lane, rate_per_s=min(max_per_s, lane.rate_per_s + INCREASE_PER_S))
+
+
+def refused(lane: Lane, *, now_s: float, retry_after_s: float | None) -> Lane:
+    """Return the lane after a 429 or a refused crumb: half the rate, and silence for a while."""
+    quiet_until_s = now_s + max(COOL_DOWN_S, retry_after_s or 0.0)
+    return Lane(
+        rate_per_s=max(SLOWEST_PER_S, lane.rate_per_s / 2),
+        next_free_s=max(lane.next_free_s, min(quiet_until_s, now_s + LONGEST_WAIT_S)),
+    )
+
+
+class Budget:
+    """The lane of one exit as a file under the state folder, changed only under its lock."""
+
+    def __init__(self, state_dir: Path, *, start_per_s: float, max_per_s: float, name: str = "direct") -> None:
+        self._file = state_dir / f"budget-{name}.json"
+        self._lock = FileLock(state_dir / f"budget-{name}.lock")
+        self._start = Lane(rate_per_s=min(start_per_s, max_per_s))
+        self._max_per_s = max_per_s
+
+    def reserve(self, *, now_s: float) -> float:
+        """Take the next slot; return how many seconds to wait before sending."""
+        with self._lock:
+            lane, wait_s = reserved(self._read(), now_s=now_s)
+            self._write(lane)
+        return wait_s
+
+    def praise(self) -> None:
+        with self._lock:
+            self._write(praised(self._read(), max_per_s=self._max_per_s))
+
+    def refuse(self, *, now_s: float, retry_after_s: float | None = None) -> None:
+        with self._lock:
+            self._write(refused(self._read(), now_s=now_s, retry_after_s=retry_after_s))
+
+    def lane(self) -> Lane:
+        """Return the lane as it stands, for status and tests."""
+        with self._lock:
+            return self._read()
+
+    def _read(self) -> Lane:
+        try:
+            lane = msgspec.json.decode(self._file.read_bytes(), type=Lane)
+        except (FileNotFoundError, msgspec.MsgspecError):
+            return self._start  # new, or torn by a crash: begin at the careful rate
+        return replace(lane, rate_per_s=min(self._max_per_s, max(SLOWEST_PER_S, lane.rate_per_s)))
+
+    def _write(self, lane: Lane) -> None:
+        # Not atomic and not synced on purpose: it is under the lock, and a torn file means the careful rate.
+        self._file.write_bytes(msgspec.json.encode(asdict(lane)))
