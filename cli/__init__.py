@@ -1,0 +1,1 @@
+"""The `tickerd` command, one module a group of commands. Decides nothing."""

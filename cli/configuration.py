@@ -1,0 +1,53 @@
+"""`tickerd config`: what is set, and by what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cli.common import load, print_json, with_both
+from core.config import ALIASES, Loaded, redacted
+from core.files import read_text
+from market.sessions import build_calendar
+
+
+@click.group()
+def config() -> None:
+    """The configuration: file, environment, defaults."""
+
+
+@config.command()
+@with_both
+def show(config_file: str | None, as_json: bool) -> None:
+    """Show every key, its value and where it comes from."""
+    loaded = load(config_file)
+    if as_json:
+        keys = {key: {"value": _value(loaded, key), "source": source} for key, source in loaded.sources.items()}
+        print_json({"file": str(loaded.file) if loaded.file else None, "keys": keys, "aliases": ALIASES})
+        return
+    table = Table("key", "value", "from")
+    for key, source in loaded.sources.items():
+        table.add_row(key, repr(_value(loaded, key)), source)
+    Console().print(table)
+    click.echo(f"Accepted environment aliases: {', '.join(f'{name} = {key}' for name, key in ALIASES.items())}")
+
+
+@config.command()
+@with_both
+def check(config_file: str | None, as_json: bool) -> None:
+    """Check the configuration without starting anything. Exit 0 if it is right, 78 with one line if not."""
+    loaded = load(config_file)
+    build_calendar(loaded.settings.market, read=read_text)
+    if as_json:
+        print_json({"ok": True, "file": str(loaded.file) if loaded.file else None})
+    else:
+        click.echo(f"{loaded.file or 'built-in defaults'}: right")
+
+
+def _value(loaded: Loaded, key: str) -> Any:
+    section, _, name = key.partition(".")
+    value = getattr(getattr(loaded.settings, section), name)
+    return redacted(value) if key == "database.url" else value

@@ -1,0 +1,1 @@
+"""The three scanners and what they share. No scanner knows another."""

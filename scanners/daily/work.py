@@ -1,0 +1,108 @@
+"""The daily scanner at work: once for each session that is over, all quotes and the session's bars."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import date, datetime
+from functools import partial
+
+from core.errors import EXIT_DONE, EXIT_TRY_LATER
+from core.logs import get_logger
+from market.eastern import local_date
+from market.quotes import Quote
+from market.sessions import Calendar, Session, daily_due_at
+from net.client import HttpClient
+from scanners.context import Context, load_tickers, open_writer, origin_of, reading
+from scanners.lane import DirectLane
+from scanners.quote_cycle import QuoteCycle
+from storage.daily_bars import DailyBar, write_daily_bars
+from storage.runs import last_complete
+from storage.writer import Writer
+from yahoo.quote import URL
+
+log = get_logger(__name__)
+
+LONGEST_S = 3 * 3600.0
+"""A pass that takes longer than this ends as partial, and the next start goes on."""
+
+
+async def work(context: Context) -> int | None:
+    """Refresh the newest session that is due and not yet done; say "not due" and end well otherwise."""
+    session = due_session(context.calendar, context.clock.utc_now(), at=context.settings.daily.at)
+    if session is None:
+        return _not_due(context, "no session is over yet")
+    origin = await origin_of(context, URL)
+    if origin is None:
+        return None
+    writer = open_writer(context, origin)
+    try:
+        done = partial(last_complete, scanner="daily", session_date=session.session_date)
+        if await asyncio.to_thread(reading, context, done):
+            return _not_due(context, f"{session.session_date} is done")
+        return await refresh(context, writer, session)
+    finally:
+        writer.close()
+
+
+def _not_due(context: Context, reason: str) -> int:
+    log.info("daily_not_due", reason=reason)
+    context.pulse.say(f"not due: {reason}")
+    context.pulse.ready()
+    return EXIT_DONE
+
+
+def due_session(calendar: Calendar, now: datetime, *, at: str) -> Session | None:
+    """Return the newest session whose refresh is due at `now`.
+
+    In an endless market the running session is due from `at` on; before that, yesterday's.
+    """
+    current = calendar.session_at(now) if calendar.endless else None
+    for session in (current, calendar.last_session(now)):
+        if session is not None and daily_due_at(session, at=at, calendar=calendar) <= now:
+            return session
+    return None
+
+
+async def refresh(context: Context, writer: Writer, session: Session) -> int:
+    """Ask for all tickers once; 75 if some are still to be asked."""
+    tickers = [row.ticker for row in await load_tickers(context)]
+    context.pulse.ready()
+    settings = context.settings
+    async with HttpClient(ca_path=context.trust.ca_path, proxy=settings.network.proxy) as http:
+        cycle = QuoteCycle(
+            context,
+            writer,
+            DirectLane(context, http),
+            group="daily",
+            session=session,
+            after_write=partial(_write_bars, writer, session, context.calendar.zone_name),
+        )
+        result = await cycle.run(tickers, concurrency=settings.metrics.concurrency, deadline_s=LONGEST_S)
+    return EXIT_DONE if result.status == "complete" else EXIT_TRY_LATER
+
+
+def _write_bars(writer: Writer, session: Session, zone_name: str, quotes: Sequence[Quote]) -> None:
+    on = session.session_date
+    write_daily_bars(writer, [bar for quote in quotes if (bar := bar_of(quote, on, zone_name)) is not None])
+
+
+def bar_of(quote: Quote, session_date: date, zone_name: str) -> DailyBar | None:
+    """Return the session's bar from a quote asked after the close, or None if the ticker did not trade in it."""
+    numbers = (quote.open_price, quote.days_high, quote.days_low, quote.current_price)
+    if quote.price_time is None or local_date(quote.price_time, zone_name) != session_date or not quote.volume:
+        return None
+    opened, high, low, close = numbers
+    if opened is None or high is None or low is None or close is None:
+        return None
+    return DailyBar(
+        ticker=quote.ticker,
+        session_date=session_date,
+        open=opened,
+        high=high,
+        low=low,
+        close=close,
+        adj_close=None,
+        volume=quote.volume,
+        source="quote",
+    )

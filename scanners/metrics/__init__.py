@@ -1,0 +1,1 @@
+"""The metrics scanner: every ten minutes volume, ranges and ratios of every ticker, in batches of quotes."""

@@ -1,0 +1,7 @@
+"""`python -P -m scanners.prices`: the supervised price scanner."""
+
+import sys
+
+from scanners.main import main
+
+sys.exit(main("prices"))

@@ -1,0 +1,215 @@
+"""The price scanner at work: connections, a flush a second, a count each cycle. Decides nothing about a price."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import asdict
+from datetime import datetime
+
+from core import tasks
+from core.clock import utc_text
+from core.errors import RetryLater
+from core.logs import get_logger
+from core.progress import measured
+from market.quotes import Tick
+from market.sessions import Session
+from scanners.context import Context, load_tickers, minute_of, open_writer, origin_of
+from scanners.prices.book import Coverage, PriceBook, coverage
+from scanners.prices.connection import ShardConnection
+from scanners.prices.shards import plan_shards
+from storage.coverage import write_coverage_minute
+from storage.prices import confirm_prices, flush_prices
+from storage.runs import finish_run, start_run
+from storage.writer import Writer
+
+log = get_logger(__name__)
+
+OPEN_GAP_S = 0.03
+"""Between two new connections: 89 of them are open after less than three seconds, without a burst."""
+WATCH_S = 1.0
+
+
+async def work(context: Context) -> int | None:
+    """Run until asked to stop, or with `once` for one cycle."""
+    origin = await origin_of(context, context.settings.prices.stream_url)
+    if origin is None:
+        return None
+    writer = open_writer(context, origin)
+    rows = await load_tickers(context)
+    shards = plan_shards(rows, per_connection=context.settings.prices.symbols_per_connection)
+    log.info("prices_started", tickers=len(rows), connections=len(shards), origin=origin)
+    scanner = PriceScanner(context, writer, shards)
+    try:
+        await scanner.run()
+    finally:
+        writer.close()
+    return None
+
+
+class PriceScanner:
+    """Wires connections to the book and the book to the table."""
+
+    def __init__(self, context: Context, writer: Writer, shards: list[tuple[str, ...]]) -> None:
+        self._context, self._writer = context, writer
+        self._clock, self._settings = context.clock, context.settings.prices
+        self._book = PriceBook(ticker for shard in shards for ticker in shard)
+        self._session: Session | None = None
+        self._written: set[str] = set()
+        self._database_away_since: datetime | None = None
+        self._failure: BaseException | None = None
+        self._connections = [self._connection(number, tickers) for number, tickers in enumerate(shards)]
+
+    def _connection(self, number: int, tickers: tuple[str, ...]) -> ShardConnection:
+        return ShardConnection(
+            number,
+            tickers,
+            settings=self._context.settings,
+            trust=self._context.trust,
+            clock=self._clock,
+            on_tick=self._on_tick,
+            on_failure=self._on_failure,
+        )
+
+    def _on_tick(self, tick: Tick) -> None:
+        self._context.pulse.reached()
+        self._book.offer(tick, self._session, now_s=self._clock.monotonic_s())
+
+    def _on_failure(self, what: str) -> None:
+        if not any(each.last_frame_s for each in self._connections if each.opened_s is not None):
+            self._context.pulse.unreachable(what)
+
+    async def run(self) -> None:
+        """Run every loop until asked to stop; whatever was received is written before this returns."""
+        self._session = self._context.session()
+        self._context.pulse.ready()
+        opening = tasks.spawn(self._open_all(), name="open", on_error=self._fail)
+        flushing = tasks.spawn(self._flush_loop(), name="flush", on_error=self._fail)
+        try:
+            await self._cycles()
+        finally:
+            await tasks.cancel_all([opening, flushing])
+            await self._flush()
+        if self._failure is not None:
+            raise self._failure
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = error
+        self._context.stop.set()
+
+    async def _open_all(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for connection in self._connections:
+                group.create_task(connection.run())
+                await self._clock.sleep(OPEN_GAP_S)
+
+    async def _flush_loop(self) -> None:
+        """Write what changed each `flush_interval_s`; the next one starts when the last is committed."""
+        while True:
+            await self._clock.sleep(self._settings.flush_interval_s)
+            self._session = self._context.session()
+            await self._flush()
+            now_s = self._clock.monotonic_s()
+            for connection in self._connections:
+                connection.abort_if_stalled(now_s=now_s)
+
+    async def _flush(self) -> None:
+        rows = self._book.take()
+        if not rows or self._session is None:
+            return
+        opens_at = self._session.opens_at
+        try:
+            await asyncio.to_thread(flush_prices, self._writer, rows, price_source="stream", session_opens_at=opens_at)
+        except RetryLater as error:
+            self._book.give_back(rows)
+            self._database_away(error)
+            return
+        self._written.update(row.ticker for row in rows)
+        self._database_back()
+
+    def _database_away(self, error: RetryLater) -> None:
+        if self._database_away_since is None:
+            self._database_away_since = self._clock.utc_now()
+            log.warning("database_unreachable", error=str(error))
+        since = utc_text(self._database_away_since)
+        self._context.pulse.facts["database"] = f"unreachable since {since}: {error}"
+
+    def _database_back(self) -> None:
+        if self._database_away_since is not None:
+            log.info("database_reached", away_since=utc_text(self._database_away_since))
+            self._database_away_since = None
+            self._context.pulse.facts["database"] = "reachable"
+
+    async def _cycles(self) -> None:
+        """Count and record each `cycle_s`; `once` ends early when every ticker has been heard."""
+        while not self._context.stop.is_set():
+            started_at, started_s = self._clock.utc_now(), self._clock.monotonic_s()
+            run_id = await self._start_run(started_at)
+            while (elapsed_s := self._clock.monotonic_s() - started_s) < self._settings.cycle_s:
+                self._report(elapsed_s)
+                complete = self._context.once and len(self._written) == len(self._book.seen)
+                if complete or await self._context.wait(WATCH_S):
+                    break
+            await self._end_cycle(run_id)
+            if self._context.once:
+                return
+
+    def _report(self, elapsed_s: float) -> None:
+        now, pulse = self._clock.utc_now(), self._context.pulse
+        counted = self._coverage(now)
+        pulse.coverage = {"price": asdict(counted.counts)}
+        pulse.advance(measured("prices", done=len(self._written), total=len(self._book.seen), elapsed_s=elapsed_s))
+
+    def _coverage(self, now: datetime) -> Coverage:
+        now_s = self._clock.monotonic_s()
+        alive = [each for each in self._connections if each.proven(now_s=now_s)]
+        proven = {ticker for connection in alive for ticker in connection.tickers}
+        return coverage(self._book, proven, now=now, cycle_s=self._settings.cycle_s)
+
+    async def _start_run(self, at: datetime) -> int | None:
+        try:
+            return await asyncio.to_thread(
+                start_run,
+                self._writer,
+                scanner="prices",
+                session_date=self._context.session_date(),
+                expected=len(self._book.seen),
+                at=at,
+            )
+        except RetryLater as error:
+            self._database_away(error)
+            return None
+
+    async def _end_cycle(self, run_id: int | None) -> None:
+        """Write what the cycle came to. A database that is away costs this record, never a price."""
+        now = self._clock.utc_now()
+        counted = self._coverage(now)
+        try:
+            await asyncio.to_thread(self._record, run_id, counted, now)
+        except RetryLater as error:
+            self._database_away(error)
+        if not self._context.once:
+            self._written.clear()
+
+    def _record(self, run_id: int | None, counted: Coverage, now: datetime) -> None:
+        confirm_prices(self._writer, counted.unchanged_tickers, at=now)
+        write_coverage_minute(self._writer, minute=minute_of(now), field_group="price", counts=counted.counts)
+        if run_id is None:
+            return
+        losses = sum((each.losses for each in self._connections), Counter[str]())
+        skipped = sum((each.skipped for each in self._connections), Counter[str]())
+        finish_run(
+            self._writer,
+            run_id,
+            status="complete" if counted.counts.unknown == 0 else "partial",
+            updated=len(self._written),
+            failed=counted.counts.unknown,
+            skipped=counted.counts.unchanged + counted.counts.no_trade,
+            detail={
+                "coverage": asdict(counted.counts),
+                "losses": losses,
+                "frames_skipped": skipped,
+                "ticks_refused": self._book.refused,
+            },
+            at=now,
+        )

@@ -1,0 +1,68 @@
+"""The heartbeat of a scanner: sent from its event loop, carrying the time of its last data. Decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from core.clock import Clock, utc_text
+from core.notify import Notifier
+from core.progress import Progress, Reporter
+
+BEAT_S = 2.0
+
+
+class Pulse:
+    """What the next beat will say; scanners set the fields, `run` sends them every two seconds."""
+
+    def __init__(self, notifier: Notifier, clock: Clock, report: Reporter) -> None:
+        self._notifier = notifier
+        self._clock = clock
+        self._report = report
+        self.data_at: datetime | None = None
+        self.progress: Progress | None = None
+        self.coverage: Mapping[str, Any] | None = None
+        self.facts: dict[str, Any] = {}
+        self._unreachable_since: datetime | None = None
+
+    def ready(self) -> None:
+        self._notifier.ready()
+
+    def stopping(self) -> None:
+        self._notifier.stopping()
+
+    def say(self, text: str) -> None:
+        self._notifier.status(text)
+
+    def reached(self) -> None:
+        """Data came from the upstream: note when, and end a time of silence."""
+        self.data_at = self._clock.utc_now()
+        if self._unreachable_since is not None:
+            self._unreachable_since = None
+            self.facts.pop("upstream_since", None)
+            self.say("upstream is back")
+        self.facts["upstream"] = "reachable"
+
+    def unreachable(self, what: str) -> None:
+        """Say since when the upstream is away and what is being tried."""
+        if self._unreachable_since is None:
+            self._unreachable_since = self._clock.utc_now()
+        since = utc_text(self._unreachable_since)
+        self.facts |= {"upstream": "unreachable", "upstream_since": since}
+        self.say(f"upstream unreachable since {since}: {what}; trying again")
+
+    def advance(self, progress: Progress) -> None:
+        """Show how far the work is: on the terminal now, in the next beat as well."""
+        self.progress = progress
+        self._report(progress)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Beat until `stop`."""
+        while not stop.is_set():
+            self.beat()
+            await self._clock.sleep(BEAT_S)
+
+    def beat(self) -> None:
+        self._notifier.beat(data_at=self.data_at, progress=self.progress, coverage=self.coverage, facts=self.facts)

@@ -1,0 +1,141 @@
+"""One recorded pass of quotes into the table: run row, sweep, writes, coverage. Shared by metrics and daily."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Literal
+
+from core.logs import get_logger
+from market.quality import why_refused
+from market.quotes import Quote
+from market.sessions import Session
+from scanners.context import Context, minute_of
+from scanners.lane import DirectLane
+from scanners.sweep import Sweep, SweepResult
+from storage.coverage import CoverageCounts, write_coverage_minute
+from storage.quotes import write_quotes
+from storage.runs import finish_run, start_run
+from storage.writer import Writer
+from yahoo.quote import QuoteAnswer
+
+log = get_logger(__name__)
+
+Group = Literal["metrics", "daily"]
+AfterWrite = Callable[[Sequence[Quote]], None]
+"""Called in a thread with the sound quotes of a batch after they are in the table."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleResult:
+    """How the pass ended: "complete", "partial" (some tickers still to be asked) or "failed" (none came)."""
+
+    status: Literal["complete", "partial", "failed"]
+    updated: int
+    missing: int
+    failed: int
+
+
+class QuoteCycle:
+    """Asks for `tickers` once and writes each batch as it comes."""
+
+    def __init__(
+        self,
+        context: Context,
+        writer: Writer,
+        lane: DirectLane,
+        *,
+        group: Group,
+        session: Session | None,
+        after_write: AfterWrite | None = None,
+    ) -> None:
+        self._context, self._writer, self._lane = context, writer, lane
+        self._group: Group = group
+        self._session, self._after_write = session, after_write
+        self._refused: Counter[str] = Counter()
+        self._updated: set[str] = set()
+
+    async def run(self, tickers: Sequence[str], *, concurrency: int, deadline_s: float) -> CycleResult:
+        """Run the pass and record it; what the database raises ends it."""
+        run_id = await asyncio.to_thread(self._begin, len(tickers))
+        sweep = Sweep(self._context, self._lane, self._accept, stage=self._group)
+        batch_size = self._context.settings.metrics.batch_size
+        swept = await sweep.run(tickers, batch_size=batch_size, concurrency=concurrency, deadline_s=deadline_s)
+        result = self._result(swept, len(tickers))
+        await asyncio.to_thread(self._end, run_id, result, swept)
+        return result
+
+    async def _accept(self, answer: QuoteAnswer) -> None:
+        sound = [quote for quote in answer.quotes if self._is_sound(quote)]
+        await asyncio.to_thread(self._write, sound, self._context.clock.utc_now())
+        self._updated.update(quote.ticker for quote in sound)
+        self._refused["foreign"] += len(answer.foreign)
+        self._context.pulse.coverage = {self._group: asdict(self._counts(None))}
+
+    def _is_sound(self, quote: Quote) -> bool:
+        rule = why_refused(quote)
+        if rule is not None:
+            self._refused[rule] += 1
+            log.warning("quote_refused", ticker=quote.ticker, rule=rule)
+        return rule is None
+
+    def _write(self, quotes: Sequence[Quote], at: datetime) -> None:
+        opens_at = self._session.opens_at if self._session else None
+        closes_at = self._session.closes_at if self._session else None
+        write_quotes(
+            self._writer, quotes, group=self._group, at=at, session_opens_at=opens_at, session_closes_at=closes_at
+        )
+        if self._after_write is not None:
+            self._after_write(quotes)
+
+    def _begin(self, expected: int) -> int:
+        self._expected = expected
+        return start_run(
+            self._writer,
+            scanner=self._group,
+            session_date=self._session.session_date if self._session else self._context.session_date(),
+            expected=expected,
+            at=self._context.clock.utc_now(),
+        )
+
+    def _result(self, swept: SweepResult, total: int) -> CycleResult:
+        failed = total - swept.done
+        status: Literal["complete", "partial", "failed"] = "complete" if failed == 0 else "partial"
+        return CycleResult(
+            status=status if swept.done else "failed",
+            updated=len(self._updated),
+            missing=len(swept.missing),
+            failed=failed,
+        )
+
+    def _counts(self, result: CycleResult | None) -> CoverageCounts:
+        fresh, total = len(self._updated), self._expected
+        no_trade = result.missing if result else 0  # listed here, unknown to the upstream
+        return CoverageCounts(
+            fresh=fresh, unchanged=0, no_trade=no_trade, unknown=total - fresh - no_trade, total=total
+        )
+
+    def _end(self, run_id: int, result: CycleResult, swept: SweepResult) -> None:
+        now, counts = self._context.clock.utc_now(), self._counts(result)
+        self._context.pulse.coverage = {self._group: asdict(counts)}
+        write_coverage_minute(self._writer, minute=minute_of(now), field_group=self._group, counts=counts)
+        detail = {
+            "requests": self._lane.requests,
+            "failures": swept.failures,
+            "refused": self._refused,
+            "missing": sorted(swept.missing)[:100],
+        }
+        finish_run(
+            self._writer,
+            run_id,
+            status=result.status,
+            updated=result.updated,
+            failed=result.failed,
+            skipped=result.missing,
+            detail=detail,
+            at=now,
+        )
+        log.info("cycle_finished", group=self._group, status=result.status, **asdict(counts))

@@ -1,0 +1,97 @@
+"""One pass over all tickers in batches: asked against got for each. Knows neither table nor proxies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from core.errors import RetryLater, Unreachable
+from core.logs import get_logger
+from core.progress import measured
+from scanners.context import Context
+from scanners.lane import DirectLane, Stopped
+from yahoo.quote import QuoteAnswer
+from yahoo.session import BatchRefused
+
+log = get_logger(__name__)
+
+RETRY_WAIT_S = 1.0
+Accept = Callable[[QuoteAnswer], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class SweepResult:
+    """Which tickers were answered, which the upstream silently left out, which are still to be asked, and why."""
+
+    answered: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
+    failures: Counter[str] = field(default_factory=Counter)
+    unasked: deque[tuple[str, ...]] = field(default_factory=deque)
+
+    @property
+    def done(self) -> int:
+        return len(self.answered) + len(self.missing)
+
+
+def batches_of(tickers: Sequence[str], size: int) -> deque[tuple[str, ...]]:
+    """Return ceil(N / size) batches."""
+    return deque(tuple(tickers[first : first + size]) for first in range(0, len(tickers), size))
+
+
+class Sweep:
+    """Asks for every batch until all are answered or the deadline passes; a failed one goes to the end of the line."""
+
+    def __init__(self, context: Context, lane: DirectLane, accept: Accept, *, stage: str) -> None:
+        self._context, self._lane, self._accept, self._stage = context, lane, accept, stage
+        self._result = SweepResult()
+        self._started_s = self._deadline_s = context.clock.monotonic_s()
+        self._total = 0
+
+    async def run(self, tickers: Sequence[str], *, batch_size: int, concurrency: int, deadline_s: float) -> SweepResult:
+        """Sweep `tickers` for at most `deadline_s` seconds; what `accept` raises ends the sweep."""
+        self._result.unasked = batches_of(tickers, batch_size)
+        self._total = len(tickers)
+        self._deadline_s = self._started_s + deadline_s
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(concurrency, len(self._result.unasked))):
+                    group.create_task(self._work())
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from errors
+        return self._result
+
+    async def _work(self) -> None:
+        while self._result.unasked and not self._over():
+            batch = self._result.unasked.popleft()
+            try:
+                answer = await self._lane.quotes(batch)
+            except RetryLater as error:
+                self._failed(batch, error)
+                if await self._context.wait(RETRY_WAIT_S):
+                    return
+                continue
+            await self._accept(answer)
+            self._result.answered.update(quote.ticker for quote in answer.quotes)
+            self._result.missing.update(answer.missing)
+            elapsed_s = self._context.clock.monotonic_s() - self._started_s
+            self._context.pulse.advance(
+                measured(self._stage, done=self._result.done, total=self._total, elapsed_s=elapsed_s)
+            )
+
+    def _over(self) -> bool:
+        return self._context.stop.is_set() or self._context.clock.monotonic_s() >= self._deadline_s
+
+    def _failed(self, batch: tuple[str, ...], error: RetryLater) -> None:
+        """Put the batch back, in halves where the upstream refuses its length."""
+        if self._context.once and isinstance(error, Unreachable) and not self._result.done:
+            raise error
+        if not isinstance(error, Stopped):
+            self._result.failures[type(error).__name__] += 1
+            log.info("batch_failed", tickers=len(batch), error=str(error))
+        if isinstance(error, BatchRefused):
+            middle = len(batch) // 2
+            self._result.unasked += [batch[:middle], batch[middle:]]
+        else:
+            self._result.unasked.append(batch)

@@ -1,0 +1,1 @@
+"""Yahoo's protocols: stream frames, quotes, cookie and crumb. The only part that touches yfinance; never SQL."""

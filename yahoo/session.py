@@ -1,0 +1,79 @@
+"""One identity at Yahoo: its cookie, its crumb and the quotes asked with them. Shares neither with another exit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.clock import Clock
+from core.errors import RetryLater
+from net.client import Answer, HttpClient
+from yahoo.quote import URL, BadAnswer, QuoteAnswer, parse_answer, query
+
+COOKIE_URL = "https://fc.yahoo.com/"
+CRUMB_URL = "https://query1.finance.yahoo.com/v1/test/getcrumb"
+LONGEST_CRUMB = 40
+"""A crumb is 11 characters; refusals come as sentences and as HTML."""
+MINT_REQUESTS = 2
+
+
+class RateLimited(RetryLater):
+    """Yahoo answers 429, or refuses the crumb as it does after too many requests."""
+
+    def __init__(self, reason: str, *, where: str, retry_after_s: float | None = None) -> None:
+        super().__init__(reason, where=where, right="slow down")
+        self.retry_after_s = retry_after_s
+
+
+class BatchRefused(RetryLater):
+    """Yahoo refuses a list of this length; a shorter one may pass."""
+
+
+class QuoteSession:
+    """Asks for quotes with one cookie and one crumb, minted when first needed and once again after a 401."""
+
+    def __init__(self, http: HttpClient, clock: Clock) -> None:
+        self._http = http
+        self._clock = clock
+        self._crumb = ""
+
+    @property
+    def has_crumb(self) -> bool:
+        return bool(self._crumb)
+
+    async def mint(self) -> None:
+        """Fetch a cookie and the crumb bound to it: two requests."""
+        await self._http.get(COOKIE_URL)  # answers 404 and sets the cookie
+        answer = await self._http.get(CRUMB_URL)
+        crumb = answer.body.decode(errors="replace").strip()
+        if answer.status == 429 or "Too Many" in crumb:
+            raise _rate_limited(answer, CRUMB_URL)
+        if answer.status != 200 or not crumb or len(crumb) > LONGEST_CRUMB or "<" in crumb:
+            raise BadAnswer(f"no crumb: status {answer.status}", where=CRUMB_URL)
+        self._crumb = crumb
+
+    def forget_crumb(self) -> None:
+        """Have the next use mint anew."""
+        self._crumb = ""
+
+    async def quotes(self, tickers: Sequence[str]) -> QuoteAnswer:
+        """Return the quotes of `tickers` by one request; `mint` must have been called.
+
+        Raises Unreachable, RateLimited, BatchRefused, or BadAnswer; a refused crumb (401) is forgotten.
+        """
+        answer = await self._http.get(URL, query(tickers, self._crumb))
+        if answer.status == 200:
+            return parse_answer(answer.body, asked=tickers, at=self._clock.utc_now())
+        if answer.status == 429:
+            raise _rate_limited(answer, URL)
+        if answer.status in (401, 403):
+            self.forget_crumb()
+            raise RateLimited(f"crumb refused: status {answer.status}", where=URL)
+        if answer.status in (400, 413, 414) and len(tickers) > 1:
+            raise BatchRefused(f"a list of {len(tickers)} was refused: status {answer.status}", where=URL)
+        raise BadAnswer(f"status {answer.status}", where=URL)
+
+
+def _rate_limited(answer: Answer, where: str) -> RateLimited:
+    text = answer.headers.get("retry-after", "")
+    retry_after_s = float(text) if text.isdecimal() else None
+    return RateLimited(f"too many requests: status {answer.status}", where=where, retry_after_s=retry_after_s)

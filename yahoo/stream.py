@@ -1,0 +1,75 @@
+"""The price stream's frames, without a socket: text in, ticks out. Never reads a clock and never waits.
+
+The v2 stream sends JSON `{"type": "pricing", "message": BASE64}`, the message being a protobuf `PricingData`.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import orjson
+from google.protobuf.message import DecodeError
+
+from market.quotes import Tick
+from market.units import shortest_float32, utc_from_epoch_ms
+from yahoo.private import load_pricing_data
+
+ORIGIN = "https://finance.yahoo.com"
+"""The stream expects this Origin header."""
+
+
+def subscribe_text(symbols: Iterable[str]) -> str:
+    """Return the frame that subscribes `symbols`. A null or empty symbol would close the connection."""
+    asked = list(symbols)
+    if not all(asked):
+        raise ValueError("an empty symbol closes the stream")
+    return orjson.dumps({"subscribe": asked}).decode()
+
+
+class FrameParser:
+    """Turns frames into ticks and counts, by reason, what it could not use."""
+
+    def __init__(self) -> None:
+        self._pricing_data = load_pricing_data()
+        self.skipped: Counter[str] = Counter()
+
+    def parse(self, frame: str | bytes) -> Tick | None:
+        """Return the tick of one frame, or None (counted in `skipped`) for anything else."""
+        try:
+            envelope = orjson.loads(frame)
+        except orjson.JSONDecodeError:
+            self.skipped["not_json"] += 1
+            return None
+        if not isinstance(envelope, dict) or envelope.get("type") != "pricing":
+            self.skipped["other_type"] += 1
+            return None
+        message = self._pricing_data()
+        try:
+            message.ParseFromString(binascii.a2b_base64(envelope["message"], strict_mode=True))
+        except (KeyError, TypeError, ValueError, DecodeError):
+            self.skipped["not_pricing_data"] += 1
+            return None
+        return self._tick(message)
+
+    def _tick(self, message: Any) -> Tick | None:
+        price = shortest_float32(message.price)
+        at: datetime | None = utc_from_epoch_ms(message.time)
+        if not message.id or at is None:
+            self.skipped["no_id_or_time"] += 1
+            return None
+        if price is None or price <= 0:
+            self.skipped["no_price"] += 1
+            return None
+        return Tick(
+            ticker=message.id,
+            price=price,
+            price_time=at,
+            change=shortest_float32(message.change),
+            change_percent=shortest_float32(message.change_percent),
+            day_volume=message.day_volume or None,  # absent outside the session: never read as 0
+            market_hours=message.market_hours,
+        )
