@@ -1,0 +1,1 @@
+"""A practice market: one process that is Yahoo Finance to our programs. No product part imports it."""

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from simulator import testing
+from simulator.testing import PracticeProcess
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    files = ["--ca-file", str(folder / "ca.pem"), "--ready-file", str(folder / "ready.json")]
+    command = [sys.executable, "-m", "simulator", *files, *arguments]
+    return subprocess.run(command, cwd=testing.ROOT, text=True, capture_output=True, timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--listen", "0.0.0.0:0"], "not a loopback address; use 127.0.0.1:0"),
+        (["--listen", "127.0.0.1"], "has no port; use 127.0.0.1:0"),
+        (["--listen", "127.0.0.1:70000"], "has no port; use 127.0.0.1:0"),
+        (["--universe", "/nowhere/tickers.txt"], "/nowhere/tickers.txt: cannot be read"),
+        (["--calendar", "file:/nowhere/day.csv"], "/nowhere/day.csv"),
+        (["--ready-file", "/nowhere/ready.json"], "/nowhere/ready.json: cannot be written"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_78(tmp_path: Path, arguments: list[str], reason: str) -> None:
+    ended = run(tmp_path, *arguments)
+
+    assert ended.returncode == 78
+    assert ended.stderr.startswith("tickerd: ")
+    assert reason in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert ended.stdout == ""
+
+
+def test_a_port_in_use_is_exit_75(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = run(tmp_path, "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+
+    assert ended.returncode == 75
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly_within_two_seconds(tmp_path: Path, number: signal.Signals) -> None:
+    with testing.process(tmp_path) as running:
+        running.process.send_signal(number)
+
+        assert running.process.wait(timeout=2) == 0
+
+
+def test_connected_clients_do_not_hold_it_up(tmp_path: Path) -> None:
+    with testing.process(tmp_path) as running:
+        proxy = urlsplit(running.proxy_url)
+        with socket.create_connection((proxy.hostname, proxy.port)) as client:
+            client.sendall(b"CONNECT fc.yahoo.com:443 HTTP/1.1\r\nHost: fc.yahoo.com\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+            running.process.send_signal(signal.SIGTERM)
+
+            assert running.process.wait(timeout=2) == 0
+
+
+def test_the_ready_file_says_how_to_get_in(practice_process: PracticeProcess) -> None:
+    ready = json.loads((practice_process.ca_file.parent / "practice-ready.json").read_text())
+
+    assert ready == {
+        "proxy_url": practice_process.proxy_url,
+        "ca_file": str(practice_process.ca_file),
+        "pid": practice_process.process.pid,
+    }
+    assert practice_process.ca_file.read_text().startswith("-----BEGIN CERTIFICATE-----")

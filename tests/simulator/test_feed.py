@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from core.files import read_text
+from core.settings import Market as MarketSettings
+from market.sessions import build_calendar
+from simulator import listings
+from simulator.faults import Faults
+from simulator.feed import Feed, Refused, Subscription
+from simulator.walk import Market
+
+NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
+
+
+def subscribe(*symbols: object) -> str:
+    return json.dumps({"subscribe": symbols})
+
+
+@pytest.fixture
+def subscription() -> Subscription:
+    return Subscription(faults=Faults())
+
+
+def test_the_first_hundred_symbols_are_kept_over_all_frames_and_the_rest_dropped(
+    subscription: Subscription,
+) -> None:
+    names = [f"S{number}" for number in range(120)]
+
+    assert subscription.receive_text(subscribe(*names[:60])) == names[:60]
+    assert subscription.receive_text(subscribe(*names[60:])) == names[60:100]
+    assert subscription.receive_text(subscribe("LATE")) == []
+    assert list(subscription.symbols) == names[:100]
+
+
+def test_unsubscribing_frees_a_place(subscription: Subscription) -> None:
+    subscription.receive_text(subscribe(*(f"S{number}" for number in range(100))))
+
+    subscription.receive_text('{"unsubscribe": ["S5", "NEVER-ASKED"]}')
+
+    assert subscription.receive_text(subscribe("A", "B")) == ["A"]
+
+
+def test_a_symbol_asked_for_twice_takes_one_place_and_is_new_once(subscription: Subscription) -> None:
+    assert subscription.receive_text(subscribe("A", "A")) == ["A"]
+    assert subscription.receive_text(subscribe("A", "B")) == ["B"]
+
+
+@pytest.mark.parametrize("text", ['{"subscribe": []}', "{}", '{"unsubscribe": ["A"]}'])
+def test_what_yahoo_lets_pass_passes(subscription: Subscription, text: str) -> None:
+    assert subscription.receive_text(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"subscribe": "BTC-USD"}',
+        "hello",
+        "",
+        '{"bogus_action": ["A"]}',
+        '{"subscribe": [null]}',
+        '{"subscribe": ["A", 7]}',
+        '["A"]',
+        "null",
+    ],
+)
+def test_what_yahoo_closes_for_is_refused(subscription: Subscription, text: str) -> None:
+    with pytest.raises(Refused):
+        subscription.receive_text(text)
+
+
+def practice() -> Market:
+    calendar = build_calendar(MarketSettings(calendar="XNYS"), read=read_text)
+    return Market(listings.chosen(["AAPL", "F"]), calendar=calendar, seed=1, now=NOON)
+
+
+def test_only_what_somebody_listens_to_is_encoded() -> None:
+    market = practice()
+    traded = market.advance(NOON + timedelta(seconds=1))
+
+    frames = Feed(market, Faults()).frames(traded, wanted={"AAPL", "NO-SUCH"})
+
+    assert list(frames) == ["AAPL"]
+    assert frames["AAPL"][:2] == bytes((0x81, len(frames["AAPL"]) - 2))
+
+
+def test_a_snapshot_skips_unknown_and_dropped_symbols() -> None:
+    faults = Faults(drop_symbols={"F"})
+    feed = Feed(practice(), faults)
+
+    assert feed.snapshot(["NO-SUCH", "F"]) == b""
+    assert feed.snapshot(["NO-SUCH", "AAPL"]) == feed.snapshot(["AAPL"]) != b""

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from core.files import read_text
+from core.settings import Market as MarketSettings
+from market.sessions import build_calendar
+from simulator import listings
+from simulator.faults import Faults
+from simulator.rest import Request, Response, Rest
+from simulator.walk import Market
+
+NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
+INVALID_CRUMB = '{"finance":{"result":null,"error":{"code":"Unauthorized","description":"Invalid Crumb"}}}'
+INVALID_COOKIE = '{"finance":{"result":null,"error":{"code":"Unauthorized","description":"Invalid Cookie"}}}'
+
+
+def rest(faults: Faults | None = None, *, secret: bytes = b"s") -> Rest:
+    calendar = build_calendar(MarketSettings(calendar="XNYS"), read=read_text)
+    market = Market(listings.chosen(["AAPL", "MSFT"]), calendar=calendar, seed=1, now=NOON)
+    return Rest(market, faults or Faults(), secret=secret)
+
+
+def get(
+    app: Rest, target: str, *, cookie: str = "", host: str = "query2.finance.yahoo.com", method: str = "GET"
+) -> Response:
+    headers = {"cookie": cookie} if cookie else {}
+    return app.respond(Request(method=method, host=host, target=target, headers=headers))
+
+
+def cookie_of(app: Rest) -> str:
+    return get(app, "/", host="fc.yahoo.com").headers["set-cookie"].partition(";")[0]
+
+
+def crumb_of(app: Rest, cookie: str) -> str:
+    return get(app, "/v1/test/getcrumb", cookie=cookie).body.decode()
+
+
+def quote(app: Rest, symbols: str, *, rest_of_query: str = "") -> Any:
+    cookie = cookie_of(app)
+    target = f"/v7/finance/quote?symbols={symbols}&crumb={crumb_of(app, cookie)}{rest_of_query}"
+    answer = get(app, target, cookie=cookie)
+    return answer.status, json.loads(answer.body)
+
+
+def test_the_cookie_host_answers_404_and_sets_the_cookie() -> None:
+    answer = get(rest(), "/", host="fc.yahoo.com")
+
+    assert answer.status == 404
+    assert answer.headers["set-cookie"].startswith("A3=d=")
+    assert "Domain=.yahoo.com" in answer.headers["set-cookie"]
+
+
+def test_a_cookie_has_its_own_crumb_of_eleven_characters() -> None:
+    app = rest()
+    first, second = cookie_of(app), cookie_of(app)
+
+    assert len(crumb_of(app, first)) == 11
+    assert crumb_of(app, first) == crumb_of(app, first) != crumb_of(app, second)
+
+
+@pytest.mark.parametrize("cookie", ["", "A3=d=forged&S=forged", "A1=d=x", "A3=", "A3=\x7f;;;="])
+def test_without_a_cookie_of_ours_there_is_no_crumb(cookie: str) -> None:
+    answer = get(rest(), "/v1/test/getcrumb", cookie=cookie)
+
+    assert (answer.status, answer.body.decode()) == (401, INVALID_COOKIE)
+
+
+def test_a_crumb_does_not_go_with_another_cookie() -> None:
+    app = rest()
+    first, second = cookie_of(app), cookie_of(app)
+    target = f"/v7/finance/quote?symbols=AAPL&crumb={crumb_of(app, first)}"
+
+    answer = get(app, target, cookie=second)
+    assert (answer.status, answer.body.decode()) == (401, INVALID_CRUMB)
+
+
+def test_a_cookie_does_not_survive_a_restart() -> None:
+    answer = get(rest(secret=b"new"), "/v7/finance/quote?symbols=AAPL", cookie=cookie_of(rest(secret=b"old")))
+
+    assert (answer.status, answer.body.decode()) == (401, INVALID_COOKIE)
+
+
+def test_unknown_symbols_are_absent_without_a_word_and_doubled_ones_come_once() -> None:
+    status, document = quote(rest(), "AAPL,NO-SUCH,MSFT,AAPL,")
+
+    assert status == 200
+    assert [each["symbol"] for each in document["quoteResponse"]["result"]] == ["AAPL", "MSFT"]
+    assert document["quoteResponse"]["error"] is None
+
+
+def test_a_hundred_symbols_are_answered_and_one_more_is_refused() -> None:
+    names = [f"S{number}" for number in range(101)]
+
+    assert quote(rest(), ",".join(names[:100])) == (200, {"quoteResponse": {"result": [], "error": None}})
+    assert quote(rest(), ",".join(names))[0] == 400
+
+
+def test_no_symbols_are_a_bad_request() -> None:
+    assert quote(rest(), "")[0] == 400
+
+
+def test_a_fields_filter_is_obeyed() -> None:
+    _, document = quote(rest(), "AAPL", rest_of_query="&fields=trailingPE,beta")
+
+    answer = document["quoteResponse"]["result"][0]
+    assert {"trailingPE", "symbol", "regularMarketPrice"} <= answer.keys()
+    assert not answer.keys() & {"beta", "forwardPE"}
+
+
+def test_dropped_symbols_are_unknown() -> None:
+    _, document = quote(rest(Faults(drop_symbols={"AAPL"})), "AAPL,MSFT")
+
+    assert [each["symbol"] for each in document["quoteResponse"]["result"]] == ["MSFT"]
+
+
+def test_a_planned_answer_comes_first_and_once() -> None:
+    faults = Faults()
+    faults.answer_status("/v1/test/getcrumb", 429, b"Too Many Requests\r\n")
+    app = rest(faults)
+    cookie = cookie_of(app)
+
+    assert get(app, "/v1/test/getcrumb", cookie=cookie).status == 429
+    assert get(app, "/v1/test/getcrumb", cookie=cookie).status == 200
+
+
+@pytest.mark.parametrize(("method", "target", "status"), [("POST", "/", 405), ("GET", "/v6/nothing", 404)])
+def test_what_is_not_served_is_refused_in_yahoo_s_form(method: str, target: str, status: int) -> None:
+    answer = get(rest(), target, method=method)
+
+    assert answer.status == status
+    assert json.loads(answer.body)["finance"]["result"] is None

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from core.files import read_text
+from core.settings import Market as MarketSettings
+from market.sessions import build_calendar
+from simulator.listings import Listing
+from simulator.walk import Market, digits_of
+
+NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
+SUNDAY = datetime(2026, 11, 22, 17, 0, tzinfo=UTC)
+FRIDAY_CLOSE_S = int(datetime(2026, 11, 20, 21, 0, tzinfo=UTC).timestamp())
+MONDAY_OPEN = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
+XNYS = build_calendar(MarketSettings(calendar="XNYS"), read=read_text)
+
+BIG = Listing(
+    symbol="BIG",
+    name="Big Inc.",
+    exchange="NMS",
+    kind="Common",
+    price=100.0,
+    change=1.5,
+    daily_volume=10_000_000,
+    market_cap_usd=None,
+)
+PENNY = replace(BIG, symbol="PENNY", price=0.5, change=-0.01, daily_volume=900_000_000)
+DEAD = replace(BIG, symbol="DEAD", daily_volume=10)
+
+
+def market(*listings: Listing, now: datetime = NOON, seed: int = 1) -> Market:
+    return Market(listings or (BIG, PENNY, DEAD), calendar=XNYS, seed=seed, now=now)
+
+
+def run(practice: Market, seconds: int, *, since: datetime = NOON) -> list[set[str]]:
+    return [
+        {stock.listing.symbol for stock in practice.advance(since + timedelta(seconds=step))}
+        for step in range(1, seconds + 1)
+    ]
+
+
+def test_a_ticker_starts_at_the_listing_s_price_change_and_volume() -> None:
+    stock = market().stocks["BIG"]
+
+    assert (stock.price, stock.previous_close, stock.volume) == (100.0, 98.5, 10_000_000)
+    assert stock.change == pytest.approx(1.5)
+    assert stock.change_percent == pytest.approx(100 * 1.5 / 98.5)
+
+
+def test_a_liquid_ticker_trades_each_second_and_a_dead_one_never() -> None:
+    practice = market()
+    trades = run(practice, 60)
+
+    assert all("BIG" in names for names in trades)
+    assert not any("DEAD" in names for names in trades)
+    assert practice.stocks["DEAD"].price == 100.0
+
+
+def test_after_an_hour_of_trades_each_day_still_adds_up() -> None:
+    practice = market()
+    volume = practice.stocks["BIG"].volume
+    for step in range(1, 3601):
+        for stock in practice.advance(NOON + timedelta(seconds=step)):
+            assert stock.low <= min(stock.open, stock.price) <= max(stock.open, stock.price) <= stock.high
+            assert stock.trade_time_s == practice.now_s
+        assert practice.stocks["BIG"].volume > volume
+        volume = practice.stocks["BIG"].volume
+
+
+def test_prices_move_on_ticks_of_a_cent_and_below_a_dollar_of_a_hundredth_of_one() -> None:
+    practice = market()
+    seen: dict[str, set[float]] = {"BIG": set(), "PENNY": set()}
+    for step in range(1, 301):
+        practice.advance(NOON + timedelta(seconds=step))
+        for symbol, prices in seen.items():
+            prices.add(practice.stocks[symbol].price)
+
+    assert all(price == round(price, 2) for price in seen["BIG"])
+    assert all(price == round(price, 4) for price in seen["PENNY"])
+    assert len(seen["BIG"]) > 5
+    assert len(seen["PENNY"]) > 2
+    assert (digits_of(1.0), digits_of(0.9999)) == (2, 4)
+
+
+def test_the_same_seed_gives_the_same_walk_and_another_seed_another() -> None:
+    walks = [market(seed=seed) for seed in (7, 7, 8)]
+    for walk in walks:
+        run(walk, 120)
+
+    prices = [walk.stocks["BIG"].value for walk in walks]
+    assert prices[0] == prices[1] != prices[2]
+
+
+def test_nobody_trades_twice_in_a_second_or_when_the_clock_goes_back() -> None:
+    practice = market()
+
+    assert practice.advance(NOON + timedelta(seconds=1, milliseconds=100))
+    assert practice.advance(NOON + timedelta(seconds=1, milliseconds=900)) == []
+    assert practice.advance(NOON) == []
+
+
+def test_in_an_open_market_each_last_trade_is_of_this_session() -> None:
+    just_open = market(now=MONDAY_OPEN + timedelta(seconds=5))
+
+    assert all(MONDAY_OPEN.timestamp() <= stock.trade_time_s for stock in just_open.stocks.values())
+
+
+def test_in_a_closed_market_only_the_canary_trades_and_last_trades_are_of_friday() -> None:
+    practice = market(now=SUNDAY)
+    trades = run(practice, 30, since=SUNDAY)
+
+    assert set().union(*trades) == {"BTC-USD"}
+    assert sum("BTC-USD" in names for names in trades) == 15  # each two seconds
+    assert practice.stocks["BIG"].trade_time_s <= FRIDAY_CLOSE_S
+    assert practice.phase == "CLOSED"
+
+
+def test_the_open_prints_everybody_and_makes_the_last_price_the_previous_close() -> None:
+    practice = market(now=MONDAY_OPEN - timedelta(seconds=2))
+    assert practice.phase == "PRE"
+    practice.advance(MONDAY_OPEN - timedelta(seconds=1))
+
+    opened = practice.advance(MONDAY_OPEN + timedelta(milliseconds=20))
+
+    assert {"BIG", "PENNY", "DEAD"} <= {stock.listing.symbol for stock in opened}
+    stock = practice.stocks["BIG"]
+    assert (stock.previous_close, stock.open, stock.high, stock.low) == (100.0, 100.0, 100.0, 100.0)
+    assert stock.volume < 10_000_000
+    assert stock.trade_time_s == MONDAY_OPEN.timestamp()
+    assert stock.change == 0
+    assert practice.is_open
