@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -106,7 +107,7 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def _practice_market(folder: Path) -> Iterator[dict[str, str]]:
+def _practice_market(folder: Path) -> Iterator[dict[str, Any]]:
     ready_file = folder / "practice.json"
     ready_file.unlink(missing_ok=True)
     command = simulator_command(
@@ -114,7 +115,7 @@ def _practice_market(folder: Path) -> Iterator[dict[str, str]]:
     )
     with _child(command, log=folder / "practice-market.log") as process:
         _wait_for(ready_file.exists, process, what="the practice market")
-        yield msgspec.json.decode(ready_file.read_bytes(), type=dict[str, str], strict=False)
+        yield msgspec.json.decode(ready_file.read_bytes(), type=dict[str, Any])
 
 
 @contextmanager
@@ -152,7 +153,7 @@ def _wait_for(true: Callable[[], bool], process: subprocess.Popen[bytes], *, wha
         pause(0.05)
 
 
-def _write_config(folder: Path, market: Mapping[str, str]) -> Path:
+def _write_config(folder: Path, market: Mapping[str, Any]) -> Path:
     file = folder / "config.toml"
     text = CONFIG.format(proxy=market["proxy_url"], ca_file=market["ca_file"], universe=FIXED_8782)
     write_atomic(file, text.encode())

@@ -106,8 +106,10 @@ def _flat(table: Mapping[str, Any], where: str) -> list[tuple[str, Any]]:
             if content:
                 raise FixByHand("is reserved and has no keys yet", where=where, key=section, right="remove its keys")
             continue
-        if section not in _sections() or not isinstance(content, dict):
+        if section not in _sections():
             raise _unknown(section, list(_sections()), where=where, kind="section")
+        if not isinstance(content, dict):
+            raise FixByHand("is not a table", where=where, key=section, right=f"write [{section}] and its keys below")
         pairs += [(f"{section}.{key}", value) for key, value in content.items()]
     return pairs
 

@@ -19,7 +19,8 @@ class TickerdError(Exception):
     def __init__(self, reason: str, *, where: str = "", key: str = "", right: str = "") -> None:
         self.reason, self.where, self.key, self.right = reason, where, key, right
         said = ": ".join(part for part in (where, key, reason) if part)
-        super().__init__(f"{said}; {right}" if right else said)
+        whole = f"{said}; {right}" if right else said
+        super().__init__(" ".join(whole.splitlines()))
 
 
 class RetryLater(TickerdError):

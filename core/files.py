@@ -17,14 +17,16 @@ else:
     import fcntl
 
 
-def read_text(path: Path) -> str:
-    """Return the UTF-8 text of `path`; FixByHand if it is absent, unreadable or not UTF-8."""
+def read_text(path: Path, *, key: str = "") -> str:
+    """Return the UTF-8 text of `path`; FixByHand, naming the setting `key`, if it is absent or not UTF-8 text."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise FixByHand(f"not UTF-8 at byte {error.start}", where=str(path), right="save it as UTF-8") from error
+        reason = f"not UTF-8 at byte {error.start}"
+        raise FixByHand(reason, where=str(path), key=key, right="save it as UTF-8") from error
     except OSError as error:
-        raise FixByHand(f"cannot be read ({error.strerror})", where=str(path), right="give a readable file") from error
+        reason = f"cannot be read ({error.strerror})"
+        raise FixByHand(reason, where=str(path), key=key, right="give a readable file") from error
 
 
 def make_folder(path: Path) -> Path:
@@ -77,10 +79,10 @@ class FileLock:
 
     def release(self) -> None:
         """Free the lock; harmless if it is not held."""
-        if self._fd is not None:
-            _unlock(self._fd)
-            os.close(self._fd)
-            self._fd = None
+        fd, self._fd = self._fd, None  # before the lock is free: another thread may then set its own
+        if fd is not None:
+            _unlock(fd)
+            os.close(fd)
 
     def write_owner(self, text: str) -> None:
         """Note who holds the lock in the file itself; only its holder may call this."""

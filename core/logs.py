@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -22,11 +23,17 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 class LineSink:
     """Writes lines to a stream; counts, instead of raising, what a broken pipe or a full disk refuses."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self.dropped = 0
 
+    def is_terminal(self) -> bool:
+        return self._stream is not None and not self._stream.closed and self._stream.isatty()
+
     def msg(self, line: str) -> None:
+        if self._stream is None:  # the process was started with `2>&-`
+            self.dropped += 1
+            return
         try:
             self._stream.write(line + "\n")
             self._stream.flush()
@@ -38,7 +45,7 @@ class LineSink:
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """Return the logger of module `name`; safe at import, configured when the process starts."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(logger=name)
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(**{"log.logger": name})
     return logger
 
 
@@ -51,14 +58,14 @@ def configure(
     clock: Clock | None = None,
     sentences: Mapping[str, Sentence] | None = None,
     also: Callable[[bytes], None] | None = None,
-) -> None:
-    """Set up logging for this process.
+) -> LineSink:
+    """Set up logging for this process; return where its lines go.
 
     `style`: "json", "text", or "auto" (text on a terminal). `sentences`: events that text shows in set words.
     `also` receives each event as JSON bytes, whatever `style` is.
     """
-    target = stream or sys.stderr
-    text = style == "text" or (style == "auto" and target.isatty())
+    sink = LineSink(stream or sys.stderr)
+    text = style == "text" or (style == "auto" and sink.is_terminal())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -69,9 +76,10 @@ def configure(
             _Text(sentences or {}) if text else _json_line,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=lambda *_: LineSink(target),
+        logger_factory=lambda *_: sink,
         cache_logger_on_first_use=False,
     )
+    return sink
 
 
 def _named(service: str, clock: Clock) -> Callable[[Any, str, Event], Event]:
@@ -92,7 +100,10 @@ def _named(service: str, clock: Clock) -> Callable[[Any, str, Event], Event]:
 
 def encode(event: Mapping[str, Any]) -> bytes:
     """Return one event as a line of JSON without its line end."""
-    return msgspec.json.encode(event, enc_hook=str)
+    try:
+        return msgspec.json.encode(event, enc_hook=str)
+    except UnicodeEncodeError:  # a lone surrogate, as in a file name that is not UTF-8
+        return json.dumps(event, default=str, separators=(",", ":")).encode()
 
 
 def _copied(also: Callable[[bytes], None] | None) -> Callable[[Any, str, Event], Event]:
@@ -116,7 +127,7 @@ def render_text(event: Mapping[str, Any], sentences: Mapping[str, Sentence] | No
 class _Text:
     """Renders an event for people: set words where `sentences` has them, else time, level, event and keys."""
 
-    HEAD = ("@timestamp", "log.level", "message", "service.name", "process.pid", "logger", "exception")
+    HEAD = ("@timestamp", "log.level", "message", "service.name", "process.pid", "log.logger", "exception")
 
     def __init__(self, sentences: Mapping[str, Sentence]) -> None:
         self._sentences = sentences
@@ -132,4 +143,4 @@ class _Text:
 
 
 def _short(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).splitlines())

@@ -30,7 +30,9 @@ def run(main: Main, *, service: str) -> int:
     """Run `main` until it ends or SIGTERM or SIGINT asks it to; return the process's exit code."""
     try:
         settings = child_settings()
-        logs.configure(service=service, level=settings.logging.level, style=settings.logging.format)
+        # Whoever started this as a child stores its lines as they are: they are JSON, whatever a terminal would get.
+        style = "json" if SETTINGS_VARIABLE in os.environ else settings.logging.format
+        logs.configure(service=service, level=settings.logging.level, style=style)
         return asyncio.run(_guarded(main, settings))
     except TickerdError as error:
         print_error(error)
@@ -66,4 +68,5 @@ def on_signals(stop: Callable[[], None]) -> None:
 
 def print_error(error: TickerdError) -> None:
     """Write the one line that a person sees: `tickerd: FILE: KEY: reason; what would be right`."""
-    sys.stderr.write(f"tickerd: {error}\n")
+    if sys.stderr is not None:  # started with `2>&-`
+        sys.stderr.write(f"tickerd: {error}\n")

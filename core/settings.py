@@ -7,30 +7,32 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-Positive = Annotated[float, Meta(gt=0)]
-NotNegative = Annotated[float, Meta(ge=0)]
+LARGEST = 1_000_000_000.0
+"""Thirty years in seconds: TOML has `inf`, and no wait, rate or size may be that."""
+Positive = Annotated[float, Meta(gt=0, le=LARGEST)]
+NotNegative = Annotated[float, Meta(ge=0, le=LARGEST)]
 Count = Annotated[int, Meta(ge=1)]
 CountOrNone = Annotated[int, Meta(ge=0)]
-LocalTime = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="a time like 09:30")]
+LocalTime = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d\Z", description="a time like 09:30")]
 LocalWindow = Annotated[
     str,
     Meta(
-        pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$",
+        pattern=r"^\Z|^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d\Z",
         description="a window like 00:00-05:00",
     ),
 ]
-CalendarName = Annotated[str, Meta(pattern=r"^(XNYS|always|file:.+)$", description='"XNYS", "always" or "file:PATH"')]
+CalendarName = Annotated[str, Meta(pattern=r"^(XNYS|always|file:.+)\Z", description='"XNYS", "always" or "file:PATH"')]
 DatabaseUrl = Annotated[
     str,
     Meta(
-        pattern=r"^(sqlite:///.+|postgresql\+psycopg://.+)$",
+        pattern=r"^(sqlite:///.+|postgresql\+psycopg://.+)\Z",
         description='"sqlite:///FILE" or "postgresql+psycopg://USER:PASSWORD@HOST/NAME"',
     ),
 ]
 HttpUrlOrNone = Annotated[
-    str, Meta(pattern=r"^$|^http://[^/\s]+/?$", description='"http://HOST:PORT" of an HTTP CONNECT proxy')
+    str, Meta(pattern=r"^\Z|^http://[^/\s]+/?\Z", description='"http://HOST:PORT" of an HTTP CONNECT proxy')
 ]
-StreamUrl = Annotated[str, Meta(pattern=r"^wss://[^/\s]+(/\S*)?$", description='a "wss://" address')]
+StreamUrl = Annotated[str, Meta(pattern=r"^wss://[^/\s]+(/\S*)?\Z", description='a "wss://" address')]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
 

@@ -92,6 +92,14 @@ def daily_due_at(session: Session, *, at: str, calendar: Calendar) -> datetime:
     return due_at
 
 
+def due_session(calendar: Calendar, now: datetime, *, at: str) -> Session | None:
+    """The newest session whose daily refresh is due at `now`; None if a list of sessions begins later."""
+    session = calendar.session_at(now) or calendar.last_session(now)
+    while session and daily_due_at(session, at=at, calendar=calendar) > now:
+        session = calendar.last_session(session.opens_at)
+    return session
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleCalendar:
     """Days that follow from a rule, but for the `overrides`. A session lies within its local date."""

@@ -16,23 +16,25 @@ INCREASE_PER_S = 0.02
 """Added to the rate by each good answer: 88 of them lead from the default 0.25/s to 2/s."""
 COOL_DOWN_S = 30.0
 SLOWEST_PER_S = 0.02
-LONGEST_WAIT_S = 600.0
-"""A slot further away than this was reserved before a restart of the machine (the monotonic clock began anew)."""
+LONGEST_SILENCE_S = 600.0
+"""However long a Retry-After asks for."""
+RESTART_S = 60.0
+"""Readings of two processes differ by milliseconds; one so far back is of a monotonic clock that began anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """One exit's state: `rate_per_s` requests a second, the next free slot in monotonic seconds."""
+    """One exit's state: `rate_per_s` requests a second; next free slot and last use in monotonic seconds."""
 
     rate_per_s: float
     next_free_s: float = 0.0
+    used_at_s: float = 0.0
 
 
 def reserved(lane: Lane, *, now_s: float) -> tuple[Lane, float]:
     """Return the lane with one slot taken and the seconds to wait for that slot."""
-    free_s = lane.next_free_s if lane.next_free_s - now_s <= LONGEST_WAIT_S else now_s
-    slot_s = max(now_s, free_s)
-    return replace(lane, next_free_s=slot_s + 1.0 / lane.rate_per_s), slot_s - now_s
+    slot_s = max(now_s, _free_s(lane, now_s))
+    return replace(lane, next_free_s=slot_s + 1.0 / lane.rate_per_s, used_at_s=now_s), slot_s - now_s
 
 
 def praised(lane: Lane, *, max_per_s: float) -> Lane:
@@ -42,11 +44,17 @@ def praised(lane: Lane, *, max_per_s: float) -> Lane:
 
 def refused(lane: Lane, *, now_s: float, retry_after_s: float | None) -> Lane:
     """Return the lane after a 429 or a refused crumb: half the rate, and silence for a while."""
-    quiet_until_s = now_s + max(COOL_DOWN_S, retry_after_s or 0.0)
+    silence_s = min(LONGEST_SILENCE_S, max(COOL_DOWN_S, retry_after_s or 0.0))
     return Lane(
         rate_per_s=max(SLOWEST_PER_S, lane.rate_per_s / 2),
-        next_free_s=max(lane.next_free_s, min(quiet_until_s, now_s + LONGEST_WAIT_S)),
+        next_free_s=max(_free_s(lane, now_s), now_s + silence_s),
+        used_at_s=now_s,
     )
+
+
+def _free_s(lane: Lane, now_s: float) -> float:
+    """Return the next free slot; now, if it was reserved before a restart of the machine."""
+    return now_s if now_s < lane.used_at_s - RESTART_S else lane.next_free_s
 
 
 class Budget:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -20,7 +19,7 @@ async def probe_origin(host: str, *, trust: Trust, proxy: str, timeout_s: float 
             return await _handshake(host, trust, proxy)
     except TimeoutError as error:
         raise Unreachable(f"no answer within {timeout_s:g} s", where=host) from error
-    except (OSError, ssl.SSLError, asyncio.IncompleteReadError) as error:
+    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         raise Unreachable(_words(error), where=host) from error
 
 
@@ -44,7 +43,7 @@ async def _connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, h
     writer.write(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n".encode())
     head = await reader.readuntil(b"\r\n\r\n")
     status = head.split(b"\r\n", 1)[0].decode(errors="replace")
-    if " 200" not in status:
+    if status.split(" ")[1:2] != ["200"]:
         raise Unreachable(f"the proxy refused: {status}", where=host, key="network.proxy")
 
 

@@ -27,10 +27,10 @@ def build_trust(*, ca_file: str, state_dir: Path) -> Trust:
     """Return the default roots plus the one CA of `[network] ca_file`, merged into the state folder."""
     path = Path(certifi.where())
     if ca_file:
-        extra = read_text(Path(ca_file))
+        extra = read_text(Path(ca_file), key="network.ca_file")
+        _check(extra, ca_file)
         path = state_dir / "ca-bundle.pem"
         write_atomic(path, (read_text(Path(certifi.where())) + "\n" + extra).encode())
-        _check(extra, ca_file)
     context = ssl.create_default_context(cafile=str(path))
     context.set_alpn_protocols(["http/1.1"])
     return Trust(ca_path=path, context=context)
@@ -44,7 +44,7 @@ def is_practice(peer_certificate: object) -> bool:
 
 def _check(pem: str, ca_file: str) -> None:
     try:
-        ssl.create_default_context(cadata=pem)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
     except (ssl.SSLError, ValueError) as error:
         raise FixByHand(
             "holds no PEM certificate", where=ca_file, key="network.ca_file", right="give a CA in PEM form"

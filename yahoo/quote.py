@@ -31,6 +31,8 @@ LISTED_IN_LOTS = frozenset({"NMS", "NGM", "NCM", "NYQ", "ASE", "PCX", "BTS"})
 HUNDRED_SHARE_LOT_BELOW_USD = 200.0
 """Since 2025-11-03 a round lot is 100 shares only up to $250 (SEC Rule 600(b)(93)), by last month's average price.
 The answer does not name the lot, so above this (a fifth of margin) the size is not known."""
+LARGEST_COUNT = 2.0**53
+"""No volume or size is larger, and a BIGINT column holds no number beyond 2**63."""
 YIELD_TOLERANCE = 20.0
 """dividendYield and dividendRate / price may differ this many times before the unit must be wrong."""
 
@@ -118,12 +120,12 @@ def _is_empty(row: Mapping[str, Any]) -> bool:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value and "\0" not in value else None  # PostgreSQL keeps no NUL
 
 
 def _count(value: Any) -> int | None:
     number = finite(value)
-    return int(number) if number is not None and number >= 0 else None
+    return int(number) if number is not None and 0 <= number <= LARGEST_COUNT else None
 
 
 def _size(row: Mapping[str, Any], key: str, price: float | None) -> int | None:

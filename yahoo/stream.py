@@ -70,6 +70,6 @@ class FrameParser:
             price_time=at,
             change=shortest_float32(message.change),
             change_percent=shortest_float32(message.change_percent),
-            day_volume=message.day_volume or None,  # absent outside the session: never read as 0
+            day_volume=max(0, message.day_volume) or None,  # absent outside the session: never read as 0
             market_hours=message.market_hours,
         )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
 from functools import partial
 
 from core.errors import EXIT_DONE, EXIT_TRY_LATER
 from core.logs import get_logger
 from market.eastern import local_date
 from market.quotes import Quote
-from market.sessions import Calendar, Session, daily_due_at
+from market.sessions import Session, due_session
 from net.client import HttpClient
 from scanners.context import Context, load_tickers, open_writer, origin_of, reading
 from scanners.lane import DirectLane
@@ -50,18 +50,6 @@ def _not_due(context: Context, reason: str) -> int:
     context.pulse.say(f"not due: {reason}")
     context.pulse.ready()
     return EXIT_DONE
-
-
-def due_session(calendar: Calendar, now: datetime, *, at: str) -> Session | None:
-    """Return the newest session whose refresh is due at `now`.
-
-    In an endless market the running session is due from `at` on; before that, yesterday's.
-    """
-    current = calendar.session_at(now) if calendar.endless else None
-    for session in (current, calendar.last_session(now)):
-        if session is not None and daily_due_at(session, at=at, calendar=calendar) <= now:
-            return session
-    return None
 
 
 async def refresh(context: Context, writer: Writer, session: Session) -> int:
