@@ -44,7 +44,7 @@ check: $(DEV_SETUP) ## ruff, mypy strict, import-linter
 	$(BIN)/lint-imports
 
 bench: $(DEV_SETUP) ## measure what docs/performance.md reports
-	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python -P $$file || exit 1; done
+	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python -m bench.$$(basename $$file .py) || exit 1; done
 
 format: $(DEV_SETUP)
 	$(BIN)/ruff format .
