@@ -67,7 +67,7 @@ def bare_flusher(url: str) -> Flush:
     return flush
 
 
-def measure(flush: Callable[[list[tuple[str, float]]], None], prices: list[tuple[str, float]]) -> tuple[float, float]:
+def measure(flush: Flush, rows: list[PriceRow]) -> tuple[float, float]:
     """Return (wall, CPU) in milliseconds."""
     started_s, cpu_s = time.perf_counter(), time.process_time()
     flush(rows)

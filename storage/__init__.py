@@ -1,0 +1,1 @@
+"""Schema, migrations, every SQL statement and the recorder of events. Knows nothing of Yahoo."""

@@ -1,0 +1,67 @@
+"""Writes daily bars. Never keeps one that contradicts itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from storage.schema import LARGEST_WHOLE
+from storage.writer import Transaction, Writer
+
+ROWS_A_TRANSACTION = 1000  # so that a back-fill never keeps the price flush waiting for long
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailyBar:
+    """One session of one ticker; prices in its currency, `volume` in shares, None = not known."""
+
+    ticker: str
+    session_date: date
+    open: float
+    high: float
+    low: float
+    close: float
+    adj_close: float | None
+    volume: int | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarResult:
+    """In bars; `refused`: not finite, not positive, or high and low that do not hold the others."""
+
+    written: int
+    refused: int
+
+
+def write_daily_bars(writer: Writer, bars: Iterable[DailyBar]) -> BarResult:
+    """Insert or replace bars by (ticker, session_date); of two given for one key the last counts."""
+    given = list(bars)
+    sound = {(bar.ticker, bar.session_date): bar for bar in given if _is_sound(bar)}
+    rows = [asdict(sound[key]) for key in sorted(sound)]
+    written = 0
+    for start in range(0, len(rows), ROWS_A_TRANSACTION):
+        written += _write(writer, rows[start : start + ROWS_A_TRANSACTION])
+    return BarResult(written=written, refused=sum(not _is_sound(bar) for bar in given))
+
+
+def _write(writer: Writer, rows: list[dict[str, Any]]) -> int:
+    def body(tx: Transaction) -> int:
+        written = tx.execute_many("put_daily_bar", rows)
+        tx.wrote(written)
+        return written
+
+    return writer.run(body, source="daily_bars")
+
+
+def _is_sound(bar: DailyBar) -> bool:
+    prices = [bar.open, bar.high, bar.low, bar.close]
+    if bar.adj_close is not None:
+        prices.append(bar.adj_close)
+    if not all(math.isfinite(price) and price > 0 for price in prices):
+        return False
+    held = bar.low <= min(bar.open, bar.close) and max(bar.open, bar.close) <= bar.high
+    return held and (bar.volume is None or 0 <= bar.volume <= LARGEST_WHOLE)

@@ -1,0 +1,57 @@
+"""The record of scanner runs. Decides nothing about when to run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, Literal
+
+from sqlalchemy import Engine, exists, insert, select, update
+
+from storage.schema import scanner_run
+from storage.writer import Transaction, Writer
+
+EndStatus = Literal["complete", "partial", "failed", "aborted"]
+
+
+def start_run(writer: Writer, *, scanner: str, session_date: date, expected: int, at: datetime) -> int:
+    """Note that a run starts and return its id; a run of the same scanner that never ended becomes "aborted"."""
+
+    def body(tx: Transaction) -> int:
+        unfinished = (scanner_run.c.scanner == scanner) & (scanner_run.c.status == "running")
+        tx.connection.execute(update(scanner_run).where(unfinished).values(status="aborted", finished_at=at))
+        row = {"scanner": scanner, "session": session_date, "started_at": at, "status": "running", "expected": expected}
+        created = tx.connection.execute(insert(scanner_run).values(row)).inserted_primary_key
+        assert created is not None
+        return int(created[0])
+
+    return writer.run(body, source="runs")
+
+
+def finish_run(
+    writer: Writer,
+    run_id: int,
+    *,
+    status: EndStatus,
+    updated: int,
+    failed: int,
+    skipped: int,
+    detail: Mapping[str, Any],
+    at: datetime,
+) -> None:
+    """Note how the run ended; `detail` is kept as JSON."""
+    counts = {"updated": updated, "failed": failed, "skipped": skipped}
+    ended = update(scanner_run).where(scanner_run.c.id == run_id)
+    values = counts | {"status": status, "detail": dict(detail), "finished_at": at}
+    writer.run(lambda tx: tx.connection.execute(ended.values(values)), source="runs")
+
+
+def last_complete(engine: Engine, scanner: str, session_date: date) -> bool:
+    """Whether `scanner` has finished a run for `session_date` completely."""
+    done = exists().where(
+        scanner_run.c.scanner == scanner,
+        scanner_run.c.session == session_date,
+        scanner_run.c.status == "complete",
+    )
+    with engine.connect() as connection:
+        return bool(connection.execute(select(done)).scalar())

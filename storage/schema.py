@@ -1,0 +1,279 @@
+"""Every table and column of the database, as SQLAlchemy Core metadata. Holds no statement and opens nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    Float,
+    Identity,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    false,
+    text,
+    true,
+)
+
+NEWEST_REVISION = "0001"
+"""The schema that this program reads and writes; a test holds it against the newest migration."""
+LARGEST_WHOLE = 2**63 - 1
+"""What a BIGINT holds."""
+VERSION_TABLE = "tickerd_schema"
+"""Not Alembic's usual name, so that another application's database is never taken for ours."""
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC datetime; on SQLite the text `YYYY-MM-DD HH:MM:SS.ffffff`, which also sorts as time."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        moment = _in_utc(value)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _in_utc(at: datetime) -> datetime:
+    if at.tzinfo is None:
+        raise ValueError(f"{at!r} has no time zone; pass an aware datetime")
+    return at.astimezone(UTC)
+
+
+def parameter(value: Any, dialect: str) -> Any:
+    """Return `value` as a driver takes it in a statement that SQLAlchemy does not compile."""
+    if isinstance(value, datetime):
+        moment = _in_utc(value)
+        return moment.isoformat(" ", "microseconds")[:26] if dialect == "sqlite" else moment  # cut before "+00:00"
+    if isinstance(value, date) and dialect == "sqlite":
+        return value.isoformat()
+    return value
+
+
+METADATA = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def _double(name: str) -> Column[float]:
+    return Column(name, Float(53))
+
+
+def _whole(name: str) -> Column[int]:
+    return Column(name, BigInteger)
+
+
+def _words(name: str) -> Column[str]:
+    return Column(name, Text)
+
+
+def _time(name: str) -> Column[datetime]:
+    return Column(name, UtcTime)
+
+
+def _id() -> Column[int]:
+    return Column("id", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True)
+
+
+stocks_stock = Table(
+    "stocks_stock",
+    METADATA,
+    _id(),
+    Column("ticker", Text, nullable=False, unique=True),
+    _words("company_name"),
+    _words("exchange"),
+    _words("quote_type"),
+    _words("sector"),
+    _words("industry"),
+    Column("is_listed", Boolean, nullable=False, server_default=true()),
+    _words("currency"),
+    _words("market_state"),
+    # price group
+    _double("current_price"),
+    _double("price_change"),
+    _double("price_change_percent"),
+    _time("price_time"),
+    _words("price_source"),
+    _time("price_updated_at"),
+    _double("pre_market_price"),
+    _double("post_market_price"),
+    # metrics group
+    _whole("volume"),
+    _double("days_low"),
+    _double("days_high"),
+    _double("open_price"),
+    _double("previous_close"),
+    _double("bid_price"),
+    _double("ask_price"),
+    _whole("bid_size"),
+    _whole("ask_size"),
+    _double("week_52_low"),
+    _double("week_52_high"),
+    _whole("avg_volume_3mon"),
+    _double("market_cap"),
+    _double("shares_outstanding"),
+    _double("pe_ratio"),
+    _double("forward_pe"),
+    _double("dividend_yield"),
+    _double("earnings_per_share"),
+    _double("book_value"),
+    _double("price_to_book"),
+    Column("next_earnings_date", Date),
+    _time("metrics_updated_at"),
+    # daily group
+    _double("beta"),
+    _double("one_year_target"),
+    _words("recommendation"),
+    _whole("analyst_count"),
+    _double("dividend_rate"),
+    Column("ex_dividend_date", Date),
+    _double("profit_margin"),
+    _double("revenue_ttm"),
+    _double("ebitda"),
+    _double("free_cash_flow"),
+    _double("float_shares"),
+    _whole("employees"),
+    _time("daily_updated_at"),
+    # No index on last_updated: it costs every flush 1.4x and takes PostgreSQL's HOT updates away.
+    _time("last_updated"),
+    Column("change_seq", BigInteger, nullable=False, server_default=text("0")),
+)
+
+stocks_daily_bar = Table(
+    "stocks_daily_bar",
+    METADATA,
+    Column("ticker", Text, primary_key=True),
+    Column("session_date", Date, primary_key=True),
+    Column("open", Float(53), nullable=False),
+    Column("high", Float(53), nullable=False),
+    Column("low", Float(53), nullable=False),
+    Column("close", Float(53), nullable=False),
+    _double("adj_close"),
+    _whole("volume"),
+    Column("source", Text, nullable=False),
+)
+
+scanner_run = Table(
+    "scanner_run",
+    METADATA,
+    _id(),
+    Column("scanner", Text, nullable=False),
+    Column("session", Date, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    _time("finished_at"),
+    Column("status", Text, nullable=False),
+    Column("expected", BigInteger, nullable=False),
+    _whole("updated"),
+    _whole("failed"),
+    _whole("skipped"),
+    Column("detail", JSON(none_as_null=True)),
+)
+
+scanner_event = Table(
+    "scanner_event",
+    METADATA,
+    _id(),
+    Column("at", UtcTime, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("process", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    _words("from_state"),
+    _words("to_state"),
+    _words("cause"),
+    _whole("pid"),
+    _whole("exit_code"),
+    _whole("signal"),
+    Column("detail", JSON(none_as_null=True)),
+    UniqueConstraint("source", "seq"),
+)
+
+coverage_minute = Table(
+    "coverage_minute",
+    METADATA,
+    Column("minute", UtcTime, primary_key=True),
+    Column("field_group", Text, primary_key=True),
+    Column("fresh", BigInteger, nullable=False),
+    Column("unchanged", BigInteger, nullable=False),
+    Column("no_trade", BigInteger, nullable=False),
+    Column("unknown", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+)
+
+proxy = Table(
+    "proxy",
+    METADATA,
+    Column("address", Text, primary_key=True),
+    Column("protocol", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    _words("exit_ip"),
+    _words("source"),
+    Column("ok", BigInteger, nullable=False, server_default=text("0")),
+    Column("fail", BigInteger, nullable=False, server_default=text("0")),
+    Column("fails_in_a_row", BigInteger, nullable=False, server_default=text("0")),
+    Column("bad_certificate", Boolean, nullable=False, server_default=false()),
+    _double("latency_ms"),
+    Column("first_seen", UtcTime, nullable=False),
+    _time("last_checked"),
+    _time("last_ok"),
+    _time("cool_until"),
+    _words("last_error"),
+)
+
+proxy_source = Table(
+    "proxy_source",
+    METADATA,
+    Column("url", Text, primary_key=True),
+    _time("fetched_at"),
+    _whole("candidates"),
+    _whole("live"),
+    _whole("gold"),
+    _words("last_error"),
+)
+
+app_meta = Table(
+    "app_meta",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+lease = Table(
+    "lease",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    _time("until"),
+)
+
+change_marker = Table(
+    "change_marker",
+    METADATA,
+    Column("source", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("committed_at", UtcTime, nullable=False),
+)

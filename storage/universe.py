@@ -1,0 +1,81 @@
+"""The tickers to follow, as the database holds them. Parses no file and never deletes a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, select
+
+from market.universe import Listing
+from storage.schema import stocks_stock
+from storage.writer import Transaction, Writer
+
+FACTS = ("company_name", "exchange", "quote_type", "sector", "industry")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UniverseLoad:
+    """Rows added, changed, and set to not listed."""
+
+    added: int
+    updated: int
+    unlisted: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickerRow:
+    """`dollar_volume_usd`: 3-month average volume at the current price; None = not known yet."""
+
+    ticker: str
+    quote_type: str | None
+    dollar_volume_usd: float | None
+
+
+def load_universe(writer: Writer, listings: Sequence[Listing], *, complete: bool = False) -> UniverseLoad:
+    """Add new tickers and refresh the facts that a listing says; what it does not say keeps its value.
+
+    `complete`: the listings are the whole universe, and a ticker not among them is no longer listed.
+    """
+    wanted = {listing.ticker: listing for listing in listings}
+
+    def body(tx: Transaction) -> UniverseLoad:
+        held = {row["ticker"]: dict(row) for row in tx.execute("read_universe").mappings()}
+        added = [listing for ticker, listing in wanted.items() if ticker not in held]
+        changed = [listing for ticker, listing in wanted.items() if ticker in held and _says_new(listing, held[ticker])]
+        gone = [ticker for ticker, row in held.items() if row["is_listed"] and ticker not in wanted] if complete else []
+        rows = [_row(listing, tx.seq) for listing in sorted([*added, *changed], key=lambda listing: listing.ticker)]
+        tx.wrote(tx.execute_many("put_listing", rows))
+        tx.wrote(tx.execute_many("unlist", [{"ticker": ticker, "seq": tx.seq} for ticker in sorted(gone)]))
+        return UniverseLoad(added=len(added), updated=len(changed), unlisted=len(gone))
+
+    return writer.run(body, source="universe")
+
+
+def _row(listing: Listing, seq: int) -> dict[str, Any]:
+    return {"ticker": listing.ticker, "seq": seq} | {name: getattr(listing, name) for name in FACTS}
+
+
+def _says_new(listing: Listing, held: dict[str, Any]) -> bool:
+    facts = {name: getattr(listing, name) for name in FACTS}
+    return not held["is_listed"] or any(value not in (None, held[name]) for name, value in facts.items())
+
+
+def read_tickers(engine: Engine) -> list[TickerRow]:
+    """Return the listed tickers, sorted."""
+    table = stocks_stock.c
+    dollar_volume = table.avg_volume_3mon * table.current_price
+    wanted = select(table.ticker, table.quote_type, dollar_volume).where(table.is_listed).order_by(table.ticker)
+    with engine.connect() as connection:
+        rows = [
+            TickerRow(ticker=ticker, quote_type=quote_type, dollar_volume_usd=dollar_volume_usd)
+            for ticker, quote_type, dollar_volume_usd in connection.execute(wanted)
+        ]
+    return sorted(rows, key=lambda row: row.ticker)  # a PostgreSQL collation may order BRK-B otherwise
+
+
+def unknown_tickers(tx: Transaction, tickers: Iterable[str]) -> set[str]:
+    """Return those of `tickers` that have no row."""
+    known = {row.ticker for row in tx.execute("read_all_tickers")}
+    return set(tickers) - known

@@ -1,0 +1,198 @@
+"""The one way to write: whole transactions under one lock, with the right to write checked each time.
+
+Never holds a transaction open between calls and never writes for a stale epoch or the other market's data.
+"""
+
+from __future__ import annotations
+
+import platform
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Literal, Self, TypeVar
+
+from sqlalchemy import Connection, CursorResult, Engine
+
+from core.clock import Clock, pause
+from core.errors import FixByHand, RetryLater
+from core.logs import get_logger
+from storage import schema_version
+from storage.engine import BUSY_TIMEOUT_S, file_of, is_contention, open_engine, writers_lock
+from storage.queries import query
+from storage.schema import parameter
+
+log = get_logger(__name__)
+T = TypeVar("T")
+Origin = Literal["live", "practice"]
+ATTEMPTS = 5
+FIRST_WAIT_S = 0.05  # with jitter, doubled each time: two writers that met do not meet again
+LEASE = "writer"
+
+
+class StaleWriter(FixByHand):
+    """Another epoch has taken over: this process must never write again."""
+
+
+class Transaction:
+    """One open transaction: `seq` is the change number of its rows, `now` the time of its start."""
+
+    def __init__(self, connection: Connection, *, seq: int, now: datetime) -> None:
+        self.connection, self.seq, self.now = connection, seq, now
+        self.dialect = connection.dialect.name
+        self.rows_changed = 0
+
+    def execute(self, name: str, values: dict[str, Any] | None = None) -> CursorResult[Any]:
+        """Run the named statement once."""
+        given = {key: parameter(value, self.dialect) for key, value in (values or {}).items()}
+        return self.connection.exec_driver_sql(query(name, self.dialect), given)
+
+    def execute_many(self, name: str, rows: Sequence[dict[str, Any]]) -> int:
+        """Run the named statement for each row; return how many rows of the table it touched."""
+        if not rows:
+            return 0
+        given = [{key: parameter(value, self.dialect) for key, value in row.items()} for row in rows]
+        return self.connection.exec_driver_sql(query(name, self.dialect), given).rowcount
+
+    def execute_prepared(self, name: str, rows: list[tuple[Any, ...]]) -> int:
+        """Run the named statement for rows whose values are already in the driver's form: the hot path."""
+        return self.connection.exec_driver_sql(query(name, self.dialect), rows).rowcount
+
+    def wrote(self, rows: int) -> None:
+        """Note that `rows` rows carry this transaction's `seq`: its source's change marker then moves to it."""
+        self.rows_changed += rows
+
+
+class Writer:
+    """Writes to one database for one process; used by any of its threads."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        url: str,
+        *,
+        service: str,
+        origin: Origin | None,
+        epoch: int,
+        clock: Clock,
+        wait: Callable[[float], None],
+    ) -> None:
+        self._engine, self._url, self._service = engine, url, service
+        self._origin, self._epoch, self.clock, self._wait = origin, epoch, clock, wait
+        self._file_id = _file_id(url)
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        service: str,
+        origin: Origin | None,
+        clock: Clock,
+        epoch: int = 1,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        wait: Callable[[float], None] = pause,
+    ) -> Self:
+        """Return a writer if the database is there with the schema of this program; else FixByHand or RetryLater.
+
+        `origin` None: a writer of what no market said (universe, events); it neither sets nor checks the origin.
+        """
+        schema_version.require_current(url)
+        engine = open_engine(url, service=service, busy_timeout_s=busy_timeout_s)
+        return cls(engine, url, service=service, origin=origin, epoch=epoch, clock=clock, wait=wait)
+
+    def close(self) -> None:
+        """Close the connections; on SQLite that may write back the log, so the lock is held."""
+        with writers_lock(self._url):
+            self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self, *, source: str) -> Iterator[Transaction]:
+        """Run the body in one transaction; commit at its end, roll back on any error.
+
+        Raises StaleWriter or FixByHand before the body if this process may not write here.
+        """
+        self._follow_file()
+        with writers_lock(self._url), self._engine.begin() as connection:
+            now = self.clock.utc_now()
+            tx = Transaction(connection, seq=0, now=now)
+            if tx.dialect == "postgresql":
+                tx.execute("lock_writers")
+            self._check_lease(tx)
+            self._check_origin(tx)
+            tx.seq = int(tx.execute("next_seq").scalar_one())
+            yield tx
+            if tx.rows_changed:
+                marker = {"source": source, "seq": tx.seq, "epoch": self._epoch, "committed_at": now}
+                tx.execute("bump_change_marker", marker)
+
+    def run(self, body: Callable[[Transaction], T], *, source: str) -> T:
+        """Run `body` in a transaction, again from the start (at most 5 times) where another writer was in the way.
+
+        `body` must be a pure function of its batch. RetryLater: the database is away or stayed busy.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self.transaction(source=source) as tx:
+                    return body(tx)
+            except RetryLater as error:
+                if attempt == ATTEMPTS or not is_contention(error.__cause__):
+                    raise
+                log.info("transaction_retried", source=source, attempt=attempt)
+                self._wait(random.uniform(0.5, 1.0) * FIRST_WAIT_S * 2**attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _follow_file(self) -> None:
+        """Let go of a SQLite file that was replaced, say by a backup: SQLite would go on writing to the old one."""
+        file_id = _file_id(self._url)
+        if file_id != self._file_id:
+            schema_version.require_current(self._url)
+            self._engine.dispose()
+            self._file_id = file_id
+
+    def _check_lease(self, tx: Transaction) -> None:
+        epoch = tx.execute("read_lease", {"name": LEASE}).scalar_one_or_none()
+        if epoch is None:
+            tx.execute("insert_lease", {"name": LEASE, "holder": platform.node(), "epoch": self._epoch})
+        elif epoch != self._epoch:
+            raise StaleWriter(
+                f"epoch {epoch} writes now, this process is of epoch {self._epoch}",
+                where=self._said_url(),
+                right="restart this process",
+            )
+
+    def _check_origin(self, tx: Transaction) -> None:
+        if self._origin is None:
+            return
+        origin = tx.execute("read_meta", {"key": "origin"}).scalar_one_or_none()
+        if origin is None:
+            tx.execute("put_meta", {"key": "origin", "value": self._origin})
+            tx.execute("put_meta", {"key": "first_write", "value": tx.now.isoformat()})
+        elif origin != self._origin:
+            raise FixByHand(
+                f"holds {origin} data and these are {self._origin} data",
+                where=self._said_url(),
+                key="database.url",
+                right=f"give the {self._origin} data a database of their own",
+            )
+
+    def _said_url(self) -> str:
+        return str(file_of(self._url) or self._engine.url)
+
+
+def _file_id(url: str) -> tuple[int, int] | None:
+    """Return what tells the SQLite file from one of the same name; RetryLater while there is none."""
+    file = file_of(url)
+    if file is None:
+        return None
+    try:
+        found = file.stat()
+    except OSError as error:
+        raise RetryLater(f"is away ({error.strerror})", where=str(file), right="put the file back") from error
+    return found.st_dev, found.st_ino
