@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from core.errors import FixByHand
 from core.settings import Market
 from market.eastern import DateOutOfRange
-from market.sessions import Calendar, Session, build_calendar, daily_due_at, is_price_time
+from market.sessions import Calendar, Session, build_calendar, daily_due_at, due_session, is_price_time
 
 LIST = """session,open_utc,close_utc,reason
 2026-11-23,2026-11-22T10:00:00Z,2026-11-22T10:05:00Z,first
@@ -373,3 +373,26 @@ def test_an_endless_market_is_always_in_session(at: datetime) -> None:
     now, coming = ALWAYS.session_at(at), ALWAYS.next_session(at)
     assert now is not None and coming is not None
     assert now.closes_at == coming.opens_at
+
+
+@pytest.mark.parametrize(
+    ("found", "moment", "session_date"),
+    [
+        # Friday closes at 13:00 (18:00 UTC), so its refresh is due at 13:30; Thursday was Thanksgiving.
+        (XNYS, "2026-11-27 18:29:00", date(2026, 11, 25)),
+        (XNYS, "2026-11-27 18:30:00", date(2026, 11, 27)),
+        (XNYS, "2026-11-30 14:00:00", date(2026, 11, 27)),
+        (XNYS, "2026-11-30 21:30:00", date(2026, 11, 30)),
+        # A market that never closes: the running session is due from its hour on, before it yesterday's.
+        (ALWAYS, "2026-11-22 21:29:00", date(2026, 11, 21)),
+        (ALWAYS, "2026-11-22 21:30:00", date(2026, 11, 22)),
+    ],
+)
+def test_the_newest_session_whose_refresh_is_due_is_found(found: Calendar, moment: str, session_date: date) -> None:
+    due = due_session(found, utc(moment), at="16:30")
+    assert due is not None
+    assert due.session_date == session_date
+
+
+def test_nothing_is_due_before_the_first_session_of_a_list() -> None:
+    assert due_session(LISTED, utc("2026-11-22 10:02:00"), at="16:30") is None

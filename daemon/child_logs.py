@@ -1,0 +1,76 @@
+"""One process's output on disk, rotated by size: bytes unparsed. Never blocks or fails because the disk is full."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+LINE_LIMIT = 2000  # bytes of the last line that are kept for the exit report
+
+
+class ChildLog:
+    """logs/<process>.jsonl and its older parts .1 .. .<keep>. `dropped`: writes that the disk refused."""
+
+    def __init__(self, folder: Path, process: str, *, max_mb: float, keep: int) -> None:
+        self._path = folder / f"{process}.jsonl"
+        self._max_bytes = int(max_mb * 1_000_000)
+        self._keep = keep
+        self._fd: int | None = None
+        self._size = 0
+        self._tail = b""
+        self.dropped = 0
+
+    @property
+    def last_line(self) -> str:
+        """The last line that is not empty."""
+        lines = [line for line in self._tail.splitlines() if line.strip()]
+        return lines[-1][:LINE_LIMIT].decode(errors="replace").strip() if lines else ""
+
+    def forget_tail(self) -> None:
+        """A new process begins: what the old one said last is no longer its last line."""
+        self._tail = b""
+
+    def write(self, chunk: bytes) -> None:
+        self._remember(chunk)
+        try:
+            if self._size + len(chunk) > self._max_bytes:
+                self._rotate()
+            if self._fd is None:
+                self._open()
+            assert self._fd is not None
+            self._size += os.write(self._fd, chunk)
+        except OSError:
+            self.dropped += 1
+
+    def write_line(self, line: bytes) -> None:
+        self.write(line + b"\n")
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _remember(self, chunk: bytes) -> None:
+        """Keep the last whole line even while a next one begins."""
+        tail = (self._tail + chunk[-2 * LINE_LIMIT :])[-2 * LINE_LIMIT :]
+        self._tail = tail
+
+    def _open(self) -> None:
+        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._size = os.fstat(self._fd).st_size
+
+    def _rotate(self) -> None:
+        if self._fd is None:
+            self._open()
+            if self._size == 0:
+                return
+        self.close()
+        for number in range(self._keep - 1, 0, -1):
+            older = self._numbered(number)
+            if older.exists():
+                os.replace(older, self._numbered(number + 1))
+        os.replace(self._path, self._numbered(1))
+        self._size = 0
+
+    def _numbered(self, number: int) -> Path:
+        return self._path.with_name(f"{self._path.name}.{number}")

@@ -1,0 +1,153 @@
+"""What should run now, and what a day will bring, from calendar and settings. Never starts anything, reads no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from core.clock import utc_text
+from core.settings import Settings
+from daemon.child import Want
+from market import eastern
+from market.sessions import Calendar, Session, daily_due_at, due_session
+
+IN_SESSION = ("prices", "metrics")
+DAILY = "daily"
+RECORDER = "recorder"
+STALLS = 4  # a scanner mends a stalled connection itself; one that failed to this many times over is hung
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailyState:
+    """`done`: the session whose refresh a run has completed; `active`: a run is under way."""
+
+    done: date | None = None
+    active: bool = False
+
+
+def wanted(calendar: Calendar, settings: Settings, now: datetime, daily: DailyState) -> dict[str, Want]:
+    """Return for each process whether it should run now, and why."""
+    in_session = _in_session(calendar, settings, now)
+    wants = {
+        "prices": _if_enabled(settings.prices.enabled, in_session),
+        "metrics": _if_enabled(settings.metrics.enabled, in_session),
+        DAILY: _if_enabled(settings.daily.enabled, _daily(calendar, settings, now, daily)),
+    }
+    return wants | {RECORDER: Want(wanted=True, session=in_session.session)}
+
+
+def stall_limits(calendar: Calendar, settings: Settings, now: datetime) -> dict[str, float]:
+    """Return, while the market is open, after how many seconds without new data a scanner counts as hung."""
+    session = calendar.session_at(now)
+    limits_s = {
+        "prices": STALLS * settings.prices.stall_timeout_s,
+        "metrics": STALLS * settings.metrics.interval_s,
+    }
+    open_s = (now - session.opens_at).total_seconds() if session else 0.0
+    return {name: limit_s for name, limit_s in limits_s.items() if open_s > limit_s}
+
+
+def daily_session(calendar: Calendar, settings: Settings, now: datetime) -> Session | None:
+    """Return the newest session whose daily refresh is due."""
+    return due_session(calendar, now, at=settings.daily.at)
+
+
+def _in_session(calendar: Calendar, settings: Settings, now: datetime) -> Want:
+    if calendar.endless:
+        session = calendar.session_at(now)
+        return Want(wanted=True, session=str(session.session_date) if session else "")
+    last, following = calendar.session_at(now) or calendar.last_session(now), calendar.next_session(now)
+    for session in (following, last):  # the next one's warm-up wins over the last one's lingering
+        if session and _starts_at(session, settings) <= now < _ends_at(session, settings):
+            return Want(wanted=True, session=str(session.session_date))
+    if following is None:
+        return Want(wanted=False, reason="the calendar lists no further session")
+    opens = eastern.to_local(following.opens_at, calendar.zone_name)
+    return Want(
+        wanted=False, reason=f"market is closed until {opens:%A %Y-%m-%d %H:%M}", session=str(following.session_date)
+    )
+
+
+def _daily(calendar: Calendar, settings: Settings, now: datetime, daily: DailyState) -> Want:
+    session = daily_session(calendar, settings, now)
+    if session is None or session.session_date == daily.done:
+        upcoming = _next_daily(calendar, settings, now)
+        if upcoming is None:
+            return Want(wanted=False, reason="the calendar lists no further session")
+        following, at = upcoming
+        return Want(wanted=False, reason=_until(at, calendar), session=str(following.session_date))
+    due_at = daily_due_at(session, at=settings.daily.at, calendar=calendar)
+    begins_at = _into_window(max(due_at, now), settings.daily.window, calendar)
+    if begins_at > now and not daily.active:
+        return Want(wanted=False, reason=_until(begins_at, calendar), session=str(session.session_date))
+    return Want(wanted=True, session=str(session.session_date))
+
+
+def _next_daily(calendar: Calendar, settings: Settings, now: datetime) -> tuple[Session, datetime] | None:
+    current = calendar.session_at(now) or calendar.last_session(now)
+    for session in (current, calendar.next_session(now)):
+        if session and (due_at := daily_due_at(session, at=settings.daily.at, calendar=calendar)) > now:
+            return session, _into_window(due_at, settings.daily.window, calendar)
+    return None
+
+
+def _into_window(at: datetime, window: str, calendar: Calendar) -> datetime:
+    """The first moment from `at` on that lies in the local window; a window may span midnight."""
+    if not window:
+        return at
+    opens, closes = (time.fromisoformat(part) for part in window.split("-"))
+    local = eastern.to_local(at, calendar.zone_name)
+    clock = local.time()
+    inside = opens <= clock < closes if opens < closes else clock >= opens or clock < closes
+    if inside:
+        return at
+    on = local.date() if clock < opens else local.date() + timedelta(days=1)
+    return eastern.daily_to_utc(on, opens, calendar.zone_name)
+
+
+def _starts_at(session: Session, settings: Settings) -> datetime:
+    return session.opens_at - timedelta(seconds=settings.market.warmup_s)
+
+
+def _ends_at(session: Session, settings: Settings) -> datetime:
+    return session.closes_at + timedelta(seconds=settings.market.linger_s)
+
+
+def _if_enabled(enabled: bool, want: Want) -> Want:
+    return want if enabled else Want(wanted=False, enabled=False, reason="disabled in the settings")
+
+
+def _until(at: datetime, calendar: Calendar) -> str:
+    return f"due {eastern.to_local(at, calendar.zone_name):%A %Y-%m-%d %H:%M}"
+
+
+def days(calendar: Calendar, settings: Settings, start: date, n: int) -> list[dict[str, Any]]:
+    """Return the `plan` document's days; eastern.DateOutOfRange where the calendar's rules end."""
+    return [_day(calendar, settings, start + timedelta(days=offset)) for offset in range(n)]
+
+
+def _day(calendar: Calendar, settings: Settings, on: date) -> dict[str, Any]:
+    day = calendar.day(on)
+    session = day.session
+    actions = sorted(_actions(calendar, settings, session), key=lambda action: action[0]) if session else []
+    return {
+        "session": str(on),
+        "kind": day.kind,
+        "open": utc_text(session.opens_at) if session else None,
+        "close": utc_text(session.closes_at) if session else None,
+        "reason": day.reason,
+        "actions": [{"at": utc_text(at), "process": name, "action": verb} for at, name, verb in actions],
+    }
+
+
+def _actions(calendar: Calendar, settings: Settings, session: Session) -> Iterator[tuple[datetime, str, str]]:
+    enabled = {"prices": settings.prices.enabled, "metrics": settings.metrics.enabled}
+    for name in IN_SESSION:
+        if enabled[name] and not calendar.endless:
+            yield _starts_at(session, settings), name, "start"
+            yield _ends_at(session, settings), name, "stop"
+    if settings.daily.enabled:
+        due_at = daily_due_at(session, at=settings.daily.at, calendar=calendar)
+        yield _into_window(due_at, settings.daily.window, calendar), DAILY, "start"

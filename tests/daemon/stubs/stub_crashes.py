@@ -1,0 +1,3 @@
+"""A child that ends at once, with a traceback."""
+
+raise RuntimeError("no luck")

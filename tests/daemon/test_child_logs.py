@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from daemon.child_logs import ChildLog
+
+
+def test_bytes_are_written_as_they_came(tmp_path: Path) -> None:
+    log = ChildLog(tmp_path, "prices", max_mb=1, keep=3)
+    log.write(b'{"message":"x"}\n\xff not a tex')
+    log.write(b"t\n")
+    assert (tmp_path / "prices.jsonl").read_bytes() == b'{"message":"x"}\n\xff not a text\n'
+    log.close()
+
+
+def test_the_last_line_is_kept_also_when_it_came_in_parts(tmp_path: Path) -> None:
+    log = ChildLog(tmp_path, "prices", max_mb=1, keep=3)
+    log.write(b"first\nsec")
+    log.write(b"ond\n\n")
+    assert log.last_line == "second"
+    log.forget_tail()
+    assert log.last_line == ""
+    log.write(b"x" * 100_000)
+    assert len(log.last_line) == 2000
+    log.close()
+
+
+def test_a_log_that_is_full_moves_on_and_keeps_so_many_parts(tmp_path: Path) -> None:
+    log = ChildLog(tmp_path, "prices", max_mb=0.00001, keep=2)
+    for text in (b"aaaaaaaa\n", b"bbbbbbbb\n", b"cccccccc\n", b"dddddddd\n"):
+        log.write(text)
+    log.close()
+    names = {path.name: path.read_bytes()[:1] for path in tmp_path.iterdir()}
+    assert names == {"prices.jsonl": b"d", "prices.jsonl.1": b"c", "prices.jsonl.2": b"b"}
+
+
+def test_a_log_from_an_earlier_run_is_continued(tmp_path: Path) -> None:
+    (tmp_path / "prices.jsonl").write_bytes(b"old\n")
+    log = ChildLog(tmp_path, "prices", max_mb=1, keep=2)
+    log.write_line(b"new")
+    log.close()
+    assert (tmp_path / "prices.jsonl").read_bytes() == b"old\nnew\n"
+
+
+def test_a_disk_that_refuses_is_counted_and_the_log_goes_on_afterwards(tmp_path: Path) -> None:
+    os.symlink("/dev/full", tmp_path / "prices.jsonl")
+    log = ChildLog(tmp_path, "prices", max_mb=1, keep=2)
+    log.write(b"lost\n")
+    log.write(b"lost as well\n")
+    assert (log.dropped, log.last_line) == (2, "lost as well")
+    log.close()
+    (tmp_path / "prices.jsonl").unlink()
+    log.write(b"kept\n")
+    log.close()
+    assert (tmp_path / "prices.jsonl").read_bytes() == b"kept\n"

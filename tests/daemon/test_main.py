@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from core.config import Loaded
+from core.errors import FixByHand
+from core.settings import Logging, Settings, State
+from daemon.main import run
+from tests.fix_daemon import CALM, QUICK, command, running_daemon, stub_environ, wait_until
+
+
+def test_a_second_daemon_ends_with_75_and_names_the_first(tmp_path: Path) -> None:
+    with running_daemon(tmp_path) as daemon:
+        daemon.status()
+        second = subprocess.run(
+            command(tmp_path, CALM, "stub_done"), cwd=tmp_path, env=stub_environ(), capture_output=True, text=True
+        )
+        assert second.returncode == 75
+        assert second.stderr.count("\n") == 1
+        assert f"an orchestrator already runs with pid {daemon.popen.pid}; stop that one first" in second.stderr
+        daemon.in_state("recorder", "running")
+
+
+def test_the_terminal_shows_the_banner_and_the_starts(tmp_path: Path) -> None:
+    with running_daemon(tmp_path, {"prices": "stub_beats", **CALM}) as daemon:
+        pid = daemon.in_state("prices", "running")["pid"]
+        daemon.end()
+    lines = daemon.said.splitlines()
+    assert lines[:3] == ["=" * 80, "STOCK SCANNER ORCHESTRATOR", "=" * 80]
+    assert "[MARKET] Market is OPEN - Starting scanners..." in lines
+    assert f"[START] 1-minute scanner started (PID: {pid})" in lines
+    assert lines[-1] == "[STOP] Orchestrator stopped"
+
+
+def test_the_log_file_holds_the_events_as_json(tmp_path: Path) -> None:
+    with running_daemon(tmp_path) as daemon:
+        daemon.in_state("recorder", "running")
+        daemon.end()
+    text = (tmp_path / "logs" / "tickerd.jsonl").read_text()
+    assert '"message":"orchestrator_started"' in text
+    assert '"message":"scanner_started"' in text
+
+
+def test_under_nohup_a_closed_terminal_stops_nothing_and_without_it_everything_politely(tmp_path: Path) -> None:
+    with running_daemon(tmp_path, before=("sh", "-c", "trap '' HUP; exec \"$@\"", "sh")) as daemon:
+        daemon.in_state("recorder", "running")
+        daemon.popen.send_signal(signal.SIGHUP)
+        assert daemon.ask("restart", "recorder")["state"] == "stopping"
+        daemon.in_state("recorder", "running")
+        assert daemon.end() == 0
+    with running_daemon(tmp_path) as daemon:
+        daemon.in_state("recorder", "running")
+        assert daemon.end(signal.SIGHUP) == 0
+
+
+def test_a_broken_pipe_does_not_stop_the_daemon(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(QUICK)
+    reader, writer = os.pipe()
+    popen = subprocess.Popen(
+        command(tmp_path, CALM, "stub_done"), cwd=tmp_path, env=stub_environ(), stdout=writer, stderr=writer
+    )
+    os.close(writer)
+    os.close(reader)
+    log = tmp_path / "logs" / "tickerd.jsonl"
+    try:
+        wait_until(lambda: log.exists() and "scanner_ready" in log.read_text())
+        popen.terminate()
+        assert popen.wait(15) == 0
+    finally:
+        popen.kill()
+
+
+def test_a_state_folder_that_cannot_be_locked_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+    settings = Settings(state=State(dir=str(tmp_path)), logging=Logging(dir=str(tmp_path)))
+    with pytest.raises(FixByHand, match="cannot be locked"):
+        run(Loaded(settings=settings, sources={}, file=None), environ={})

@@ -1,0 +1,110 @@
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from market.quality import why_refused
+from market.quotes import Quote
+from yahoo.quote import parse_answer
+
+RECORDED = [
+    json.loads(line)
+    for line in (Path(__file__).parents[1] / "data" / "v7_quotes.jsonl").read_text(encoding="utf-8").splitlines()
+]
+
+
+def recorded_quotes() -> list[Quote]:
+    found: list[Quote] = []
+    for recording in RECORDED:
+        at = datetime.fromisoformat(recording["recorded_at"])
+        body = json.dumps(recording["body"]).encode()
+        found += parse_answer(body, asked=recording["symbols"].split(","), at=at).quotes
+    return found
+
+
+def a_quote(**fields: Any) -> Quote:
+    """A sound one: 100 -> 102 dollars, between 99 and 103."""
+    sound: dict[str, Any] = {
+        "currency": "USD",
+        "current_price": 102.0,
+        "price_change": 2.0,
+        "price_change_percent": 2.0,
+        "days_low": 99.0,
+        "days_high": 103.0,
+    }
+    return Quote(ticker="A", **(sound | fields))
+
+
+def test_every_sound_recorded_dollar_quote_passes() -> None:
+    sound = [quote for quote in recorded_quotes() if quote.currency in ("USD", None)]
+    assert len(sound) == 113
+    assert {why_refused(quote) for quote in sound} == {None}
+
+
+def test_every_recorded_quote_in_another_currency_is_refused() -> None:
+    foreign = [quote for quote in recorded_quotes() if quote.currency not in ("USD", None)]
+    assert {quote.currency for quote in foreign} == {"GBp", "EUR", "IDR", "DKK", "AUD"}
+    assert {why_refused(quote) for quote in foreign} == {"currency"}
+
+
+def test_a_quote_that_says_nothing_breaks_no_rule() -> None:
+    assert why_refused(Quote(ticker="A")) is None
+
+
+@pytest.mark.parametrize("currency", ["EUR", "GBp", "usd", ""])
+def test_only_dollars_are_dollars(currency: str) -> None:
+    assert why_refused(a_quote(currency=currency)) == "currency"
+    assert why_refused(a_quote(currency=None)) is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "reason"),
+    [
+        (99.0, 103.0, None),
+        (99.0, 99.0, None),
+        (1.0, 100.0, None),
+        (1.0, 100.1, "day_range"),  # cents for dollars
+        (103.0, 99.0, "day_range"),
+        (None, 99.0, None),
+        (99.0, None, None),
+    ],
+)
+def test_a_days_range_is_in_order_and_within_a_hundredfold(
+    low: float | None, high: float | None, reason: str | None
+) -> None:
+    assert why_refused(a_quote(days_low=low, days_high=high)) == reason
+
+
+@pytest.mark.parametrize(
+    ("price", "change", "percent", "reason"),
+    [
+        (102.0, 2.0, 2.0, None),
+        (102.0, 2.0, 0.02, "change"),  # a fraction for percent
+        (102.0, 2.0, 200.0, "change"),
+        (102.0, 2.0, -2.0, "change"),
+        (102.0, -2.0, 2.0, "change"),
+        (102.0, 102.0, 2.0, "change"),  # yesterday for nothing
+        (102.0, 103.0, 2.0, "change"),
+        (0.0102, 0.0002, 2.0, None),  # cents round so coarsely that nothing can be said
+        (102.0, 0.0, 0.0, None),
+        (10_200.0, 200.0, 2.05, None),
+        (10_200.0, 200.0, 2.07, "change"),
+    ],
+)
+def test_price_change_and_percent_describe_one_move(
+    price: float, change: float, percent: float, reason: str | None
+) -> None:
+    quote = a_quote(current_price=price, price_change=change, price_change_percent=percent)
+    assert why_refused(quote) == reason
+
+
+@pytest.mark.parametrize("absent", ["current_price", "price_change", "price_change_percent"])
+def test_a_move_that_is_not_told_in_full_is_not_judged(absent: str) -> None:
+    assert why_refused(a_quote(**{"price_change_percent": 200.0, absent: None})) is None
+
+
+def test_the_first_broken_rule_is_the_one_that_is_named() -> None:
+    assert why_refused(a_quote(currency="EUR", days_low=200.0, price_change=50.0)) == "currency"
+    assert why_refused(a_quote(days_low=200.0, price_change=50.0)) == "day_range"
