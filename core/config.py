@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ def load_dumped(path: Path) -> Settings:
 
 def redacted(url: str) -> str:
     """Return a database URL without its password, for people and logs."""
-    scheme, separator, rest = url.partition("://")
+    scheme, separator, rest = re.sub("password=[^&]*", "password=***", url).partition("://")
     credentials, at, host = rest.rpartition("@")
     user, colon, _ = credentials.partition(":")
     return f"{scheme}{separator}{user}{':***' if colon else ''}{at}{host}"

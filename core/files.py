@@ -9,12 +9,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from core.clock import SystemClock, pause
 from core.errors import FixByHand, RetryLater
 
 if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
+
+POLL_S = 0.002  # between two tries for a lock that others hold for milliseconds
 
 
 def read_text(path: Path, *, key: str = "") -> str:
@@ -64,12 +67,20 @@ class FileLock:
 
     def try_acquire(self) -> bool:
         """Take the lock if it is free; False if another process holds it."""
+        return self.acquire_within(0.0)
+
+    def acquire_within(self, timeout_s: float) -> bool:
+        """Take the lock; False if its holder, perhaps a stopped process, has kept it for all of `timeout_s`."""
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if _lock(fd, wait=False):
-            self._fd = fd
-            return True
-        os.close(fd)
-        return False
+        clock = SystemClock()
+        deadline_s = clock.monotonic_s() + timeout_s
+        while not _lock(fd, wait=False):
+            if clock.monotonic_s() >= deadline_s:
+                os.close(fd)
+                return False
+            pause(POLL_S)
+        self._fd = fd
+        return True
 
     def acquire(self) -> None:
         """Take the lock, waiting as long as it takes: for sections that last milliseconds."""

@@ -61,7 +61,7 @@ class Notifier:
 
     def send(self, fields: Mapping[str, str]) -> None:
         """Send one datagram of `KEY=value` lines; line ends inside a value become spaces."""
-        if self._address is None:
+        if not self._address:
             return
         text = "\n".join(f"{key}={' '.join(value.splitlines())}" for key, value in fields.items())
         try:

@@ -29,10 +29,12 @@ DatabaseUrl = Annotated[
         description='"sqlite:///FILE" or "postgresql+psycopg://USER:PASSWORD@HOST/NAME"',
     ),
 ]
+_HOST = r"([^/\s@]+@)?([^/\s:@\[\]?]+|\[[\da-fA-F:.]+\])"
+_PORT = r"(:([0-5]?\d{1,4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]))?"
 HttpUrlOrNone = Annotated[
-    str, Meta(pattern=r"^\Z|^http://[^/\s]+/?\Z", description='"http://HOST:PORT" of an HTTP CONNECT proxy')
+    str, Meta(pattern=rf"^\Z|^http://{_HOST}{_PORT}/?\Z", description='"http://HOST:PORT" of an HTTP CONNECT proxy')
 ]
-StreamUrl = Annotated[str, Meta(pattern=r"^wss://[^/\s]+(/\S*)?\Z", description='a "wss://" address')]
+StreamUrl = Annotated[str, Meta(pattern=rf"^wss://{_HOST}{_PORT}([/?]\S*)?\Z", description='a "wss://" address')]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
 

@@ -41,6 +41,7 @@ class HttpClient:
             max_clients=max_clients,
             curl_options={
                 CurlOpt.CAINFO: str(ca_path),
+                CurlOpt.PROXY: proxy,  # "" = none: left unset, libcurl itself would take HTTPS_PROXY or ALL_PROXY
                 CurlOpt.NOPROXY: "",  # else NO_PROXY in the environment would send a request past its proxy
                 CurlOpt.MAXFILESIZE_LARGE: MAX_BODY_BYTES,
             },

@@ -44,7 +44,8 @@ def is_practice(peer_certificate: object) -> bool:
 
 def _check(pem: str, ca_file: str) -> None:
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+        ascii_only = pem.encode("ascii", "ignore").decode()  # comments between the certificates may be anything
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=ascii_only)
     except (ssl.SSLError, ValueError) as error:
         raise FixByHand(
             "holds no PEM certificate", where=ca_file, key="network.ca_file", right="give a CA in PEM form"

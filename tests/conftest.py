@@ -1,3 +1,3 @@
 """Fixtures that every test may use, one module a part."""
 
-pytest_plugins = ["tests.fix_clock", "tests.fix_daemon", "tests.fix_simulator", "tests.fix_storage"]
+pytest_plugins = ["tests.fix_clock", "tests.fix_daemon", "tests.fix_simulator", "tests.fix_storage", "tests.fix_tls"]

@@ -1,0 +1,104 @@
+from typing import Any
+
+import msgspec
+import pytest
+
+from core.config import all_keys
+from core.settings import RESERVED_SECTIONS, Settings
+
+DOCUMENTED: dict[str, Any] = {
+    "state.dir": ".tickerd",
+    "database.url": "sqlite:///tickerd.db",
+    "database.auto_upgrade": None,  # true for SQLite, false for PostgreSQL
+    "network.proxy": "",
+    "network.ca_file": "",
+    "network.start_requests_per_s": 0.25,
+    "network.max_requests_per_s": 2.0,
+    "market.calendar": "XNYS",
+    "market.timezone": "America/New_York",
+    "market.open": "09:30",
+    "market.close": "16:00",
+    "market.overrides_file": "",
+    "market.warmup_s": 30.0,
+    "market.linger_s": 300.0,
+    "universe.file": "",
+    "universe.include_etfs": True,
+    "universe.limit": 0,
+    "prices.enabled": True,
+    "prices.stream_url": "wss://streamer.finance.yahoo.com/?version=2",
+    "prices.symbols_per_connection": 99,
+    "prices.canary": "BTC-USD",
+    "prices.flush_interval_s": 1.0,
+    "prices.stall_timeout_s": 45.0,
+    "prices.cycle_s": 60.0,
+    "prices.audit": True,
+    "prices.minute_bars": False,
+    "prices.minute_bars_keep_sessions": 90,
+    "metrics.enabled": True,
+    "metrics.interval_s": 600.0,
+    "metrics.cycle_deadline_s": 570.0,
+    "metrics.batch_size": 100,
+    "metrics.concurrency": 8,
+    "metrics.rest_s": 12.0,
+    "metrics.direct": "fallback",
+    "daily.enabled": True,
+    "daily.at": "16:30",
+    "daily.window": "",
+    "daily.threads": 50,
+    "daily.history_days": 400,
+    "daily.drop_after_days": 30,
+    "proxies.file": "http_proxies.txt",
+    "proxies.sources": [],
+    "proxies.refresh_interval_s": 3600.0,
+    "proxies.wanted": 100,
+    "proxies.own_networks": [],
+    "supervisor.ready_timeout_s": 60.0,
+    "supervisor.heartbeat_timeout_s": 30.0,
+    "supervisor.stop_timeout_s": 8.0,
+    "supervisor.backoff_max_s": 60.0,
+    "supervisor.breaker_count": 5,
+    "supervisor.breaker_window_s": 300.0,
+    "supervisor.memory_soft_mb": 400.0,
+    "supervisor.memory_hard_mb": 600.0,
+    "supervisor.manual_stop": "session",
+    "supervisor.max_runtime_s": 0.0,
+    "logging.level": "info",
+    "logging.format": "auto",
+    "logging.dir": "logs",
+    "logging.max_mb": 50.0,
+    "logging.keep": 10,
+    "alerts.command": "",
+    "alerts.repeat_s": 3600.0,
+    "api.enabled": True,
+    "api.host": "127.0.0.1",
+    "api.port": 8000,
+}
+
+
+def test_every_documented_key_exists_with_its_default_and_no_other_does() -> None:
+    tree = msgspec.to_builtins(Settings())
+    found = {f"{section}.{key}": value for section, keys in tree.items() for key, value in keys.items()}
+    assert found == DOCUMENTED
+
+
+def test_every_default_passes_the_check_that_a_written_value_gets() -> None:
+    assert msgspec.convert(msgspec.to_builtins(Settings()), Settings) == Settings()
+
+
+def test_the_names_kept_for_later_parts_are_no_sections_yet() -> None:
+    assert RESERVED_SECTIONS == (
+        "screener",
+        "notify",
+        "providers",
+        "cluster",
+        "redis",
+        "risk",
+        "retention",
+        "backup",
+    )
+    assert not {key.split(".")[0] for key in all_keys()} & set(RESERVED_SECTIONS)
+
+
+def test_settings_cannot_be_changed_after_they_were_read() -> None:
+    with pytest.raises(AttributeError):
+        Settings().prices.cycle_s = 5.0  # type: ignore[misc]

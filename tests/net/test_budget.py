@@ -1,0 +1,186 @@
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from net.budget import Budget, Lane, praised, refused, reserved
+
+ROOT = Path(__file__).parents[2]
+HAMMER = """
+import json, sys
+from pathlib import Path
+from net.budget import Budget
+budget = Budget(Path(sys.argv[1]), start_per_s=0.25, max_per_s=2.0)
+print("started", flush=True)
+sys.stdin.readline()
+print(json.dumps([budget.reserve(now_s=5000.0) for _ in range(int(sys.argv[2]))]), flush=True)
+"""
+
+
+def budget_in(folder: Path, *, start_per_s: float = 0.5, max_per_s: float = 2.0) -> Budget:
+    return Budget(folder, start_per_s=start_per_s, max_per_s=max_per_s)
+
+
+def slots(lane: Lane, times_s: list[float]) -> tuple[Lane, list[float]]:
+    """Reserve at each of `times_s`; return the lane and when each request may be sent."""
+    found = []
+    for now_s in times_s:
+        lane, wait_s = reserved(lane, now_s=now_s)
+        found.append(now_s + wait_s)
+    return lane, found
+
+
+def test_slots_of_a_lane_lie_one_interval_apart() -> None:
+    lane, found = slots(Lane(rate_per_s=0.5), [100.0, 100.0, 100.5, 101.0])
+    assert found == [100.0, 102.0, 104.0, 106.0]
+    assert lane.next_free_s == 108.0
+
+
+def test_a_lane_that_rested_gives_its_next_slot_at_once_but_saves_up_no_burst() -> None:
+    _, found = slots(Lane(rate_per_s=0.5), [100.0, 500.0, 500.0, 500.0])
+    assert found == [100.0, 500.0, 502.0, 504.0]
+
+
+def test_a_long_queue_keeps_its_distance() -> None:
+    """At the slowest rate thirteen waiting requests reach beyond ten minutes."""
+    _, found = slots(Lane(rate_per_s=0.02), [100.0] * 40)
+    assert found == [100.0 + 50.0 * number for number in range(40)]
+
+
+def test_readings_of_two_processes_may_be_out_of_order_by_a_little() -> None:
+    _, found = slots(Lane(rate_per_s=0.5), [100.0, 99.0, 100.1])
+    assert found == [100.0, 102.0, 104.0]
+
+
+def test_after_a_restart_of_the_machine_old_slots_count_for_nothing() -> None:
+    old = Lane(rate_per_s=0.5, next_free_s=900_004.0, used_at_s=900_000.0)
+    lane, wait_s = reserved(old, now_s=20.0)
+    assert wait_s == 0.0
+    assert lane == Lane(rate_per_s=0.5, next_free_s=22.0, used_at_s=20.0)
+    assert refused(old, now_s=20.0, retry_after_s=None).next_free_s == 50.0
+
+
+def test_each_good_answer_adds_a_little_up_to_the_most() -> None:
+    lane = Lane(rate_per_s=0.25, next_free_s=7.0, used_at_s=3.0)
+    assert praised(lane, max_per_s=2.0) == Lane(rate_per_s=0.27, next_free_s=7.0, used_at_s=3.0)
+    assert praised(lane, max_per_s=0.26).rate_per_s == 0.26
+    for _ in range(88):
+        lane = praised(lane, max_per_s=2.0)
+    assert lane.rate_per_s == 2.0
+
+
+@pytest.mark.parametrize(
+    ("retry_after_s", "next_free_s"), [(None, 130.0), (5.0, 130.0), (90.0, 190.0), (86_400.0, 700.0)]
+)
+def test_a_refusal_halves_the_rate_and_is_followed_by_silence(retry_after_s: float | None, next_free_s: float) -> None:
+    lane = refused(Lane(rate_per_s=1.0, next_free_s=101.0), now_s=100.0, retry_after_s=retry_after_s)
+    assert lane == Lane(rate_per_s=0.5, next_free_s=next_free_s, used_at_s=100.0)
+
+
+def test_a_refusal_never_shortens_a_silence() -> None:
+    lane = refused(Lane(rate_per_s=1.0, next_free_s=300.0, used_at_s=90.0), now_s=100.0, retry_after_s=None)
+    assert lane.next_free_s == 300.0
+
+
+def test_refusals_without_end_leave_a_request_in_fifty_seconds() -> None:
+    lane = Lane(rate_per_s=1.0)
+    for _ in range(20):
+        lane = refused(lane, now_s=100.0, retry_after_s=None)
+    assert lane.rate_per_s == 0.02
+
+
+@given(st.lists(st.sampled_from(["ask", "good", "bad"]), max_size=60), st.floats(0.05, 5.0))
+def test_whatever_happens_no_two_slots_are_nearer_than_the_highest_rate_allows(
+    events: list[str], step_s: float
+) -> None:
+    lane, now_s, found = Lane(rate_per_s=0.25), 1000.0, []
+    for event in events:
+        now_s += step_s
+        if event == "good":
+            lane = praised(lane, max_per_s=2.0)
+        elif event == "bad":
+            lane = refused(lane, now_s=now_s, retry_after_s=None)
+        else:
+            lane, wait_s = reserved(lane, now_s=now_s)
+            assert wait_s >= 0
+            found.append(now_s + wait_s)
+        assert 0.02 <= lane.rate_per_s <= 2.0
+    assert all(later - earlier >= 0.499999 for earlier, later in itertools.pairwise(found))
+
+
+def test_the_lane_starts_at_the_careful_rate_and_never_above_the_most(tmp_path: Path) -> None:
+    assert budget_in(tmp_path).lane().rate_per_s == 0.5
+    assert budget_in(tmp_path, start_per_s=9.0).lane().rate_per_s == 2.0
+
+
+def test_two_budgets_on_one_folder_share_a_lane_and_another_exit_has_its_own(tmp_path: Path) -> None:
+    first, second = budget_in(tmp_path), budget_in(tmp_path)
+    assert first.reserve(now_s=100.0) == 0.0
+    assert second.reserve(now_s=100.0) == 2.0
+    assert Budget(tmp_path, start_per_s=0.5, max_per_s=2.0, name="exit-1").reserve(now_s=100.0) == 0.0
+    first.praise()
+    assert second.lane().rate_per_s == 0.52
+    second.refuse(now_s=100.0, retry_after_s=60.0)
+    assert first.lane() == Lane(rate_per_s=0.26, next_free_s=160.0, used_at_s=100.0)
+
+
+def test_a_lower_limit_in_the_settings_holds_at_once(tmp_path: Path) -> None:
+    budget_in(tmp_path, start_per_s=2.0).reserve(now_s=100.0)
+    assert budget_in(tmp_path, max_per_s=0.1).lane().rate_per_s == 0.1
+
+
+@pytest.mark.parametrize("cut", [b"", b"{", b'{"rate_per_s":1.9,"next_fr', b"\x00" * 40, b"[]", b'{"rate_per_s":"x"}'])
+def test_a_torn_file_means_the_careful_rate(tmp_path: Path, cut: bytes) -> None:
+    budget = budget_in(tmp_path)
+    budget.praise()
+    (tmp_path / "budget-direct.json").write_bytes(cut)
+    assert budget.lane() == Lane(rate_per_s=0.5)
+    assert budget.reserve(now_s=100.0) == 0.0
+
+
+@pytest.mark.parametrize(("written", "rate_per_s"), [(-1.0, 0.02), (0.0, 0.02), (1e300, 2.0)])
+def test_a_rate_beyond_sense_is_put_back_into_its_limits(tmp_path: Path, written: float, rate_per_s: float) -> None:
+    (tmp_path / "budget-direct.json").write_text(json.dumps({"rate_per_s": written}))
+    assert budget_in(tmp_path).lane().rate_per_s == rate_per_s
+
+
+def hammering(folder: Path, times: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", HAMMER, str(folder), str(times)]
+    child = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "started\n"
+    return child
+
+
+def test_three_processes_that_hammer_one_lane_never_get_a_slot_twice(tmp_path: Path) -> None:
+    children = [hammering(tmp_path, 100) for _ in range(3)]
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+    waits_s = [wait_s for child in children for wait_s in json.loads(child.communicate()[0])]
+    assert sorted(waits_s) == [4.0 * number for number in range(300)]
+
+
+def test_a_process_killed_at_any_moment_leaves_a_lane_that_works(tmp_path: Path) -> None:
+    for _ in range(3):
+        child = hammering(tmp_path, 10**9)
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+        while not (tmp_path / "budget-direct.json").exists():
+            os.sched_yield()
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+        budget = Budget(tmp_path, start_per_s=0.25, max_per_s=2.0)
+        assert budget.lane().rate_per_s == 0.25
+        first_s = budget.reserve(now_s=5000.0)
+        assert budget.reserve(now_s=5000.0) == first_s + 4.0
+        (tmp_path / "budget-direct.json").unlink()

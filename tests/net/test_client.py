@@ -1,0 +1,190 @@
+import asyncio
+import gzip
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+import trustme
+
+from core.errors import Unreachable
+from net import client
+from net.client import HttpClient
+from net.tls import Trust
+from tests.fix_tls import HOST, Upstream, reply, upstream
+
+URL = f"https://{HOST}/v7/finance/quote"
+VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy")
+
+
+@pytest_asyncio.fixture
+async def server(practice_authority: trustme.CA) -> AsyncIterator[Upstream]:
+    async with upstream(practice_authority) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def http(server: Upstream, practice_trust: Trust) -> AsyncIterator[HttpClient]:
+    async with HttpClient(ca_path=practice_trust.ca_path, proxy=server.url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def trap() -> Iterator[socket.socket]:
+    """A listening socket that no request must ever reach."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        yield listening
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+
+
+async def test_an_answer_has_status_body_and_lower_case_header_names(server: Upstream, http: HttpClient) -> None:
+    server.handler = lambda _: reply(404, b"gone", {"Retry-After": "7", "X-Mixed-Case": "Value"})
+    answer = await http.get(URL)
+    assert (answer.status, answer.body) == (404, b"gone")
+    assert (answer.headers["retry-after"], answer.headers["x-mixed-case"]) == ("7", "Value")
+
+
+async def test_parameters_arrive_escaped_and_the_fingerprint_is_a_browsers(server: Upstream, http: HttpClient) -> None:
+    await http.get(URL, {"symbols": "AAPL,BRK-B", "crumb": "a/b.c=&"})
+    request = server.requests[0]
+    assert request.startswith("GET /v7/finance/quote?symbols=AAPL%2CBRK-B&crumb=a%2Fb.c%3D%26 HTTP/1.1\r\n")
+    assert "Chrome/" in request
+
+
+async def test_a_cookie_is_kept_and_sent_again(server: Upstream, http: HttpClient) -> None:
+    server.handler = lambda _: reply(200, b"", {"set-cookie": "A3=d=x; Domain=.yahoo.com; Path=/; Secure"})
+    await http.get(f"https://{HOST}/")
+    await http.get(URL)
+    assert "cookie: a3=d=x\r\n" in server.requests[1].lower()
+
+
+async def test_two_clients_share_no_cookie(server: Upstream, http: HttpClient, practice_trust: Trust) -> None:
+    server.handler = lambda _: reply(200, b"", {"set-cookie": "A3=d=x; Domain=.yahoo.com; Path=/; Secure"})
+    await http.get(URL)
+    async with HttpClient(ca_path=practice_trust.ca_path, proxy=server.url) as other:
+        await other.get(URL)
+    assert "cookie:" not in server.requests[1].lower()
+
+
+@pytest.mark.parametrize("no_proxy", ["*", f"{HOST},yahoo.com,.yahoo.com"])
+async def test_no_variable_sends_a_request_past_its_proxy(
+    server: Upstream, practice_trust: Trust, trap: socket.socket, monkeypatch: pytest.MonkeyPatch, no_proxy: str
+) -> None:
+    for name in VARIABLES:
+        monkeypatch.setenv(name, f"http://127.0.0.1:{trap.getsockname()[1]}")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    monkeypatch.setenv("no_proxy", no_proxy)
+    async with HttpClient(ca_path=practice_trust.ca_path, proxy=server.url) as http:
+        assert (await http.get(URL)).status == 200
+    assert [connect.split("\r\n")[0] for connect in server.connects] == [f"CONNECT {HOST}:443 HTTP/1.1"]
+
+
+async def test_no_variable_sends_a_direct_request_through_a_proxy(
+    practice_authority: trustme.CA, practice_trust: Trust, trap: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in VARIABLES:
+        monkeypatch.setenv(name, f"http://127.0.0.1:{trap.getsockname()[1]}")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    practice_authority.issue_cert("localhost").configure_cert(context)
+    behind = Upstream(handler=lambda _: reply(200, b"direct"), context=context)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await behind.answer(reader, writer)
+        except EOFError:
+            writer.transport.abort()
+
+    served = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    async with HttpClient(ca_path=practice_trust.ca_path, proxy="") as http:
+        answer = await http.get(f"https://localhost:{served.sockets[0].getsockname()[1]}/")
+    assert answer.body == b"direct"
+    served.close()
+
+
+async def test_no_variable_adds_a_trusted_root(
+    other_authority: trustme.CA, practice_trust: Trust, other_trust: Trust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CURL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(name, str(other_trust.ca_path))
+    async with (
+        upstream(other_authority) as stranger,
+        HttpClient(ca_path=practice_trust.ca_path, proxy=stranger.url) as http,
+    ):
+        with pytest.raises(Unreachable, match="certificate"):
+            await http.get(URL)
+        assert stranger.requests == []
+
+
+async def test_a_redirect_is_an_answer_and_is_not_followed(server: Upstream, http: HttpClient) -> None:
+    server.handler = lambda _: reply(302, b"", {"location": "https://consent.yahoo.com/"})
+    answer = await http.get(URL)
+    assert (answer.status, answer.headers["location"]) == (302, "https://consent.yahoo.com/")
+    assert len(server.connects) == 1
+
+
+async def test_a_body_as_large_as_allowed_is_taken_whole(server: Upstream, http: HttpClient) -> None:
+    body = b"a" * client.MAX_BODY_BYTES
+    server.handler = lambda _: reply(200, body)
+    assert (await http.get(URL)).body == body
+
+
+def chunked(size: int) -> bytes:
+    return b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n" % size + b"a" * size + b"\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(200, b"", {"content-length": str(client.MAX_BODY_BYTES + 1)}),
+        chunked(client.MAX_BODY_BYTES + 1_000_000),
+        reply(200, gzip.compress(b"a" * (5 * client.MAX_BODY_BYTES)), {"content-encoding": "gzip"}),
+    ],
+    ids=["announced", "chunked", "packed"],
+)
+async def test_an_oversized_body_is_refused(server: Upstream, http: HttpClient, answer: bytes) -> None:
+    server.handler = lambda _: answer
+    with pytest.raises(Unreachable, match=r"curl: \(63\)"):
+        await http.get(URL)
+
+
+async def test_a_refused_connection_is_unreachable_and_names_the_address_without_its_query(
+    practice_trust: Trust,
+) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        proxy = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        async with HttpClient(ca_path=practice_trust.ca_path, proxy=proxy) as http:
+            with pytest.raises(Unreachable) as caught:
+                await http.get(URL, {"crumb": "secret"})
+    assert str(caught.value).startswith(f"{URL}: ")
+    assert "secret" not in str(caught.value)
+    assert caught.value.exit_code == 69
+
+
+async def test_a_proxy_that_refuses_the_tunnel_is_unreachable(server: Upstream, http: HttpClient) -> None:
+    server.tunnel_reply = b"HTTP/1.1 403 Forbidden\r\n\r\n"
+    with pytest.raises(Unreachable, match="403"):
+        await http.get(URL)
+
+
+async def test_an_answer_that_is_cut_short_is_unreachable(server: Upstream, http: HttpClient) -> None:
+    def cut(_: str) -> bytes:
+        raise EOFError  # hangs up without an answer
+
+    server.handler = cut
+    with pytest.raises(Unreachable):
+        await http.get(URL)
+
+
+async def test_a_peer_that_hangs_is_given_up_after_the_time_allowed(
+    server: Upstream, practice_trust: Trust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "CONNECT_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(client, "TOTAL_TIMEOUT_S", 0.2)
+    server.hang = True
+    async with HttpClient(ca_path=practice_trust.ca_path, proxy=server.url) as http:
+        with pytest.raises(Unreachable, match="timed out"):
+            await http.get(URL)

@@ -1,0 +1,197 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import trustme
+
+from core.errors import Unreachable
+from net.client import HttpClient
+from net.tls import Trust, build_trust
+from simulator.testing import PracticeMarket
+from tests.fix_clock import FakeClock
+from tests.fix_tls import Handler, reply, upstream
+from yahoo.quote import BadAnswer
+from yahoo.session import BatchRefused, QuoteSession, RateLimited
+
+QUOTE = "/v7/finance/quote"
+CRUMB = "/v1/test/getcrumb"
+
+
+@asynccontextmanager
+async def opened(trust: Trust, proxy: str) -> AsyncIterator[QuoteSession]:
+    async with HttpClient(ca_path=trust.ca_path, proxy=proxy) as http:
+        yield QuoteSession(http, FakeClock())
+
+
+@pytest_asyncio.fixture
+async def session(practice_market: PracticeMarket, tmp_path: Path) -> AsyncIterator[QuoteSession]:
+    trust = build_trust(ca_file=str(practice_market.ca_file), state_dir=tmp_path)
+    async with opened(trust, practice_market.proxy_url) as found:
+        yield found
+
+
+@asynccontextmanager
+async def answered(authority: trustme.CA, trust: Trust, handler: Handler) -> AsyncIterator[QuoteSession]:
+    """A session at a server that says things the practice market does not."""
+    async with upstream(authority, handler) as server, opened(trust, server.url) as found:
+        yield found
+
+
+async def test_a_minted_crumb_opens_the_quotes(session: QuoteSession, practice_market: PracticeMarket) -> None:
+    assert not session.has_crumb
+    await session.mint()
+    assert session.has_crumb
+    answer = await session.quotes(["AAPL", "BRK-B"])
+    assert [quote.ticker for quote in answer.quotes] == ["AAPL", "BRK-B"]
+    assert answer.missing == answer.foreign == ()
+    apple = answer.quotes[0]
+    assert apple.currency == "USD"
+    assert apple.current_price is not None and apple.current_price > 0
+    assert apple.current_price <= practice_market.market.stocks["AAPL"].high
+
+
+async def test_unknown_tickers_are_missing_and_not_an_error(session: QuoteSession) -> None:
+    await session.mint()
+    answer = await session.quotes(["AAPL", "NONEXIST", "BRKS"])
+    assert [quote.ticker for quote in answer.quotes] == ["AAPL"]
+    assert answer.missing == ("NONEXIST", "BRKS")
+
+
+async def test_without_a_crumb_yahoo_refuses_and_the_next_use_must_mint(session: QuoteSession) -> None:
+    with pytest.raises(RateLimited, match="crumb refused: status 401; slow down"):
+        await session.quotes(["AAPL"])
+    await session.mint()
+    assert (await session.quotes(["AAPL"])).quotes
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refused_crumb_is_forgotten_and_counts_as_too_many_requests(
+    session: QuoteSession, practice_market: PracticeMarket, status: int
+) -> None:
+    await session.mint()
+    body = b'{"finance":{"result":null,"error":{"code":"Unauthorized","description":"Invalid Crumb"}}}'
+    practice_market.server.answer_status(QUOTE, status, body)
+    with pytest.raises(RateLimited) as caught:
+        await session.quotes(["AAPL"])
+    assert caught.value.retry_after_s is None
+    assert not session.has_crumb
+    await session.mint()
+    assert (await session.quotes(["AAPL"])).quotes
+
+
+async def test_a_429_keeps_the_crumb(session: QuoteSession, practice_market: PracticeMarket) -> None:
+    await session.mint()
+    practice_market.server.answer_status(QUOTE, 429, b"Edge: Too Many Requests")
+    with pytest.raises(RateLimited, match="too many requests: status 429; slow down"):
+        await session.quotes(["AAPL"])
+    assert session.has_crumb
+    assert (await session.quotes(["AAPL"])).quotes
+
+
+@pytest.mark.parametrize(
+    ("header", "retry_after_s"),
+    [("120", 120.0), ("0", 0.0), ("Mon, 23 Nov 2026 17:00:00 GMT", None), ("-5", None), ("1e9", None), ("", None)],
+)
+async def test_a_retry_after_in_seconds_is_handed_on(
+    practice_authority: trustme.CA, practice_trust: Trust, header: str, retry_after_s: float | None
+) -> None:
+    refusal = reply(429, b"Too Many Requests\r\n", {"retry-after": header})
+    async with answered(practice_authority, practice_trust, lambda _: refusal) as session:
+        with pytest.raises(RateLimited) as caught:
+            await session.quotes(["AAPL"])
+    assert caught.value.retry_after_s == retry_after_s
+
+
+@pytest.mark.parametrize("status", [200, 302, 500, 502, 999])
+async def test_a_page_for_people_is_a_bad_answer(
+    practice_authority: trustme.CA, practice_trust: Trust, status: int
+) -> None:
+    page = reply(status, b"<!DOCTYPE html><html>consent</html>", {"content-type": "text/html"})
+    async with answered(practice_authority, practice_trust, lambda _: page) as session:
+        with pytest.raises(BadAnswer, match=QUOTE):
+            await session.quotes(["AAPL"])
+
+
+@pytest.mark.parametrize("status", [200, 429])
+async def test_too_many_requests_is_never_taken_for_a_crumb(
+    session: QuoteSession, practice_market: PracticeMarket, status: int
+) -> None:
+    practice_market.server.answer_status(CRUMB, status, b"Too Many Requests\r\n")
+    with pytest.raises(RateLimited, match="getcrumb"):
+        await session.mint()
+    assert not session.has_crumb
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b""),
+        (200, b" \r\n"),
+        (200, b"<html></html>"),
+        (200, b"a" * 41),
+        (401, b'{"finance":{"result":null}}'),
+        (404, b"notacrumb"),
+        (500, b"abcdefghijk"),
+    ],
+)
+async def test_what_is_no_crumb_is_never_kept(
+    session: QuoteSession, practice_market: PracticeMarket, status: int, body: bytes
+) -> None:
+    practice_market.server.answer_status(CRUMB, status, body)
+    with pytest.raises(BadAnswer, match=f"no crumb: status {status}"):
+        await session.mint()
+    assert not session.has_crumb
+
+
+async def test_a_list_that_is_too_long_is_refused_as_a_whole(session: QuoteSession) -> None:
+    await session.mint()
+    with pytest.raises(BatchRefused, match="a list of 101 was refused: status 400"):
+        await session.quotes([f"A{number}" for number in range(101)])
+    assert (await session.quotes([f"A{number}" for number in range(100)])).missing
+
+
+@pytest.mark.parametrize("status", [400, 413, 414])
+async def test_a_single_ticker_that_is_refused_is_no_matter_of_length(
+    session: QuoteSession, practice_market: PracticeMarket, status: int
+) -> None:
+    await session.mint()
+    practice_market.server.answer_status(QUOTE, status, b"", times=2)
+    with pytest.raises(BatchRefused):
+        await session.quotes(["AAPL", "MSFT"])
+    with pytest.raises(BadAnswer, match=f"status {status}"):
+        await session.quotes(["AAPL"])
+
+
+async def test_a_body_that_is_cut_short_is_unreachable(session: QuoteSession, practice_market: PracticeMarket) -> None:
+    await session.mint()
+    practice_market.faults.cut_at = 20
+    with pytest.raises(Unreachable):
+        await session.quotes(["AAPL"])
+
+
+async def test_an_upstream_that_refuses_connections_is_unreachable(
+    session: QuoteSession, practice_market: PracticeMarket
+) -> None:
+    practice_market.faults.refuse_connections = True
+    with pytest.raises(Unreachable):
+        await session.mint()
+    assert not session.has_crumb
+
+
+async def test_a_forgotten_crumb_is_gone(session: QuoteSession) -> None:
+    await session.mint()
+    session.forget_crumb()
+    assert not session.has_crumb
+
+
+async def test_a_cookie_of_one_session_does_not_serve_another(
+    session: QuoteSession, practice_market: PracticeMarket, tmp_path: Path
+) -> None:
+    await session.mint()
+    trust = build_trust(ca_file=str(practice_market.ca_file), state_dir=tmp_path)
+    async with opened(trust, practice_market.proxy_url) as stranger:
+        stranger._crumb = session._crumb
+        with pytest.raises(RateLimited, match="status 401"):
+            await stranger.quotes(["AAPL"])
