@@ -26,7 +26,15 @@ ALIASES = {
 }
 """Environment names that earlier deployments use. The prefixed name wins where both are set."""
 NOT_SETTINGS = {"TICKERD_CONFIG", "TICKERD_SETTINGS"}
-PATH_KEYS = ("state.dir", "network.ca_file", "market.overrides_file", "universe.file", "proxies.file", "logging.dir")
+PATH_KEYS = (
+    "state.dir",
+    "network.ca_file",
+    "market.overrides_file",
+    "universe.file",
+    "proxies.file",
+    "logging.dir",
+    "backup.dir",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
@@ -41,6 +42,21 @@ class LineSink:
             self.dropped += 1
 
     log = debug = info = warning = warn = error = critical = exception = fatal = failure = msg
+
+
+class Sparing:
+    """Which of the events that repeat are due to be logged again: each key once in `every_s`."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._said_s: dict[str, float] = {}
+
+    def is_due(self, key: str, *, now_s: float) -> bool:
+        """True if `key` was not said within the last `every_s`; then it counts as said now."""
+        due = now_s - self._said_s.get(key, -math.inf) >= self._every_s
+        if due:
+            self._said_s[key] = now_s
+        return due
 
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 from core import config, logs
 from core.errors import EXIT_DONE, EXIT_FAILED, TickerdError
@@ -42,6 +43,7 @@ def run(main: Main, *, service: str) -> int:
 async def _guarded(main: Main, settings: Settings) -> int:
     stop = asyncio.Event()
     on_signals(stop.set)
+    log_lost_errors()
     notifier = Notifier.from_environment()
     log = logs.get_logger(__name__)
     try:
@@ -64,6 +66,19 @@ def on_signals(stop: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+
+
+def log_lost_errors() -> None:
+    """From here on an error that nobody awaits is one line of the log, not a traceback. Needs a running loop.
+
+    The libraries leave such errors: a WebSocket whose opening is cancelled raises in its own callbacks.
+    """
+    asyncio.get_running_loop().set_exception_handler(_log_lost)
+
+
+def _log_lost(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    log = logs.get_logger(__name__)
+    log.warning("error_lost", reason=context["message"], error=repr(context.get("exception")))
 
 
 def print_error(error: TickerdError) -> None:

@@ -79,7 +79,7 @@ class Prices(Section, frozen=True, kw_only=True):
     enabled: bool = True
     stream_url: StreamUrl = "wss://streamer.finance.yahoo.com/?version=2"
     symbols_per_connection: Annotated[int, Meta(ge=1, le=10_000)] = 99
-    canary: str = "BTC-USD"
+    canary: Annotated[str, Meta(min_length=1)] = "BTC-USD"
     flush_interval_s: Positive = 1.0
     stall_timeout_s: Positive = 45.0
     cycle_s: Positive = 60.0
@@ -147,6 +147,13 @@ class Api(Section, frozen=True, kw_only=True):
     port: Port = 8000
 
 
+class Backup(Section, frozen=True, kw_only=True):
+    enabled: bool = False
+    at: LocalTime = "18:30"
+    dir: str = "backups"
+    keep: Count = 7
+
+
 class Settings(Section, frozen=True, kw_only=True):
     """The whole configuration; every path in it is absolute once `core.config` has loaded it."""
 
@@ -163,7 +170,8 @@ class Settings(Section, frozen=True, kw_only=True):
     logging: Logging = Logging()
     alerts: Alerts = Alerts()
     api: Api = Api()
+    backup: Backup = Backup()
 
 
-RESERVED_SECTIONS = ("screener", "notify", "providers", "cluster", "redis", "risk", "retention", "backup")
+RESERVED_SECTIONS = ("screener", "notify", "providers", "cluster", "redis", "risk", "retention")
 """Names kept for later parts: an empty table is accepted, a key in it is not."""

@@ -194,6 +194,8 @@ def build_calendar(settings: Market, *, read: Callable[[Path], str]) -> Calendar
 def _read(path: str, key: str, read: Callable[[Path], str]) -> str:
     try:
         return read(Path(path))
+    except FixByHand as exc:
+        raise FixByHand(exc.reason, where=path, key=key, right=exc.right) from exc
     except (OSError, UnicodeError) as exc:
         raise FixByHand(f"cannot be read ({exc})", where=path, key=key, right="name a UTF-8 text file") from exc
 

@@ -17,7 +17,7 @@ from core import tasks
 from core.clock import Clock, SystemClock
 from core.errors import FixByHand, Unreachable
 from core.files import make_folder, read_text
-from core.logs import get_logger
+from core.logs import Sparing, get_logger
 from core.notify import Notifier
 from core.progress import Progress, Reporter
 from core.settings import Settings
@@ -55,6 +55,8 @@ class Context:
     trust: Trust
     budget: Budget
     once: bool
+    refusals: Sparing
+    """A ticker whose numbers are refused is named once an hour, however often it is asked for."""
 
     @classmethod
     def build(
@@ -82,6 +84,7 @@ class Context:
             trust=build_trust(ca_file=network.ca_file, state_dir=state_dir),
             budget=Budget(state_dir, start_per_s=network.start_requests_per_s, max_per_s=network.max_requests_per_s),
             once=once,
+            refusals=Sparing(every_s=3600.0),
         )
 
     def session(self) -> Session | None:
@@ -97,8 +100,10 @@ class Context:
     async def wait(self, duration_s: float) -> bool:
         """Wait `duration_s` or until asked to stop; True if asked to stop."""
         waiting = [asyncio.ensure_future(self.stop.wait()), asyncio.ensure_future(self.clock.sleep(duration_s))]
-        _done, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        await tasks.cancel_all(list(pending))
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await tasks.cancel_all(list(waiting))
         return self.stop.is_set()
 
 

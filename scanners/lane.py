@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from core.errors import RetryLater, Unreachable
 from core.logs import get_logger
 from net.client import HttpClient
 from scanners.context import Context
-from yahoo.quote import QuoteAnswer
+from yahoo.quote import URL, QuoteAnswer
 from yahoo.session import MINT_REQUESTS, QuoteSession, RateLimited
 
 log = get_logger(__name__)
+T = TypeVar("T")
 
 
 class Stopped(RetryLater):
@@ -26,35 +28,63 @@ class DirectLane:
         self._context = context
         self._session = QuoteSession(http, context.clock)
         self._minting = asyncio.Lock()
+        self._refused_s = 0.0
+        self._crumbs_refused = 0
         self.requests = 0
 
     async def quotes(self, tickers: Sequence[str]) -> QuoteAnswer:
         """Return the quotes of `tickers`; raises what `QuoteSession.quotes` raises, or Stopped."""
         try:
-            await self._mint_if_needed()
-            await self._slot()
-            answer = await self._session.quotes(tickers)
-        except RateLimited as error:
-            now_s = self._context.clock.monotonic_s()
-            self._context.budget.refuse(now_s=now_s, retry_after_s=error.retry_after_s)
-            log.warning("upstream_refused", error=str(error), retry_after_s=error.retry_after_s)
-            raise
+            await self._slot_with_crumb()
+            answer = await self._send(lambda: self._session.quotes(tickers))
         except Unreachable as error:
             self._context.pulse.unreachable(str(error))
             raise
+        self._crumbs_refused = 0
         self._context.budget.praise()
         self._context.pulse.reached()
         return answer
 
-    async def _mint_if_needed(self) -> None:
-        async with self._minting:
-            if not self._session.has_crumb:
-                for _ in range(MINT_REQUESTS):
-                    await self._slot()
-                await self._session.mint()
+    async def _slot_with_crumb(self) -> None:
+        while True:
+            async with self._minting:
+                if not self._session.has_crumb:
+                    for _ in range(MINT_REQUESTS):
+                        await self._slot()
+                    self.requests += MINT_REQUESTS
+                    await self._send(self._session.mint)
+            await self._slot()
+            if self._session.has_crumb:  # else it wore out while we waited
+                self.requests += 1
+                return
 
     async def _slot(self) -> None:
-        wait_s = self._context.budget.reserve(now_s=self._context.clock.monotonic_s())
-        if await self._context.wait(wait_s):
-            raise Stopped("asked to stop")
-        self.requests += 1
+        """Wait for a slot of the budget; one that was given before a refusal no longer counts."""
+        given_s = -1.0
+        while given_s != self._refused_s:
+            given_s = self._refused_s
+            wait_s = self._context.budget.reserve(now_s=self._context.clock.monotonic_s())
+            if await self._context.wait(wait_s):
+                raise Stopped("asked to stop")
+
+    async def _send(self, send: Callable[[], Awaitable[T]]) -> T:
+        sent_s = self._context.clock.monotonic_s()
+        try:
+            return await send()
+        except RateLimited as error:
+            self._refused(error, sent_s)
+            raise
+
+    def _refused(self, error: RateLimited, sent_s: float) -> None:
+        """Slow every process down. Requests that were under way together are refused once; a crumb that wears out
+        (after 10 to 20 minutes) is no refusal unless the next one is not taken either."""
+        if sent_s < self._refused_s:
+            return
+        now_s = self._refused_s = self._context.clock.monotonic_s()
+        if error.where == URL and not self._session.has_crumb:
+            self._crumbs_refused += 1
+            if self._crumbs_refused == 1:
+                log.info("crumb_worn_out", error=str(error))
+                return
+        self._context.budget.refuse(now_s=now_s, retry_after_s=error.retry_after_s)
+        log.warning("upstream_refused", error=str(error), retry_after_s=error.retry_after_s)

@@ -14,8 +14,6 @@ from core.progress import Reporter
 from core.settings import Settings
 from scanners.context import Context, Work, no_report, run_scanner
 
-NAMES = ("prices", "metrics", "daily")
-
 
 async def scan(
     name: str,

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
 
+from core.errors import Unreachable
 from core.logs import get_logger
 from market.quality import why_refused
 from market.quotes import Quote
@@ -63,8 +64,15 @@ class QuoteCycle:
         run_id = await asyncio.to_thread(self._begin, len(tickers))
         sweep = Sweep(self._context, self._lane, self._accept, stage=self._group)
         batch_size = self._context.settings.metrics.batch_size
-        swept = await sweep.run(tickers, batch_size=batch_size, concurrency=concurrency, deadline_s=deadline_s)
-        result = self._result(swept, len(tickers))
+        try:
+            await sweep.run(tickers, batch_size=batch_size, concurrency=concurrency, deadline_s=deadline_s)
+        except Unreachable:
+            await self._finish(run_id, sweep.result)
+            raise
+        return await self._finish(run_id, sweep.result)
+
+    async def _finish(self, run_id: int, swept: SweepResult) -> CycleResult:
+        result = self._result(swept, self._expected)
         await asyncio.to_thread(self._end, run_id, result, swept)
         return result
 
@@ -79,7 +87,8 @@ class QuoteCycle:
         rule = why_refused(quote)
         if rule is not None:
             self._refused[rule] += 1
-            log.warning("quote_refused", ticker=quote.ticker, rule=rule)
+            if self._context.refusals.is_due(quote.ticker, now_s=self._context.clock.monotonic_s()):
+                log.warning("quote_refused", ticker=quote.ticker, rule=rule)
         return rule is None
 
     def _write(self, quotes: Sequence[Quote], at: datetime) -> None:

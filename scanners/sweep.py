@@ -7,17 +7,19 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from core import tasks
 from core.errors import RetryLater, Unreachable
 from core.logs import get_logger
 from core.progress import measured
 from scanners.context import Context
 from scanners.lane import DirectLane, Stopped
-from yahoo.quote import QuoteAnswer
+from yahoo.quote import BadAnswer, QuoteAnswer
 from yahoo.session import BatchRefused
 
 log = get_logger(__name__)
 
 RETRY_WAIT_S = 1.0
+LONE_ATTEMPTS = 3
 Accept = Callable[[QuoteAnswer], Awaitable[None]]
 
 
@@ -45,53 +47,77 @@ class Sweep:
 
     def __init__(self, context: Context, lane: DirectLane, accept: Accept, *, stage: str) -> None:
         self._context, self._lane, self._accept, self._stage = context, lane, accept, stage
-        self._result = SweepResult()
+        self.result = SweepResult()
         self._started_s = self._deadline_s = context.clock.monotonic_s()
         self._total = 0
+        self._refused_alone: Counter[str] = Counter()
 
     async def run(self, tickers: Sequence[str], *, batch_size: int, concurrency: int, deadline_s: float) -> SweepResult:
-        """Sweep `tickers` for at most `deadline_s` seconds; what `accept` raises ends the sweep."""
-        self._result.unasked = batches_of(tickers, batch_size)
+        """Sweep `tickers` for at most `deadline_s` seconds; what `accept` raises ends the sweep.
+
+        `result` holds what came, also after an error.
+        """
+        self.result.unasked = batches_of(tickers, batch_size)
         self._total = len(tickers)
         self._deadline_s = self._started_s + deadline_s
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(concurrency, len(self._result.unasked))):
+                for _ in range(min(concurrency, len(self.result.unasked))):
                     group.create_task(self._work())
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
-        return self._result
+        return self.result
 
     async def _work(self) -> None:
-        while self._result.unasked and not self._over():
-            batch = self._result.unasked.popleft()
+        while self.result.unasked and not self._over():
+            batch = self.result.unasked.popleft()
             try:
-                answer = await self._lane.quotes(batch)
+                answer = await self._ask(batch)
             except RetryLater as error:
                 self._failed(batch, error)
-                if await self._context.wait(RETRY_WAIT_S):
+                if self._over() or await self._context.wait(RETRY_WAIT_S):
                     return
                 continue
             await self._accept(answer)
-            self._result.answered.update(quote.ticker for quote in answer.quotes)
-            self._result.missing.update(answer.missing)
+            self.result.answered.update(quote.ticker for quote in answer.quotes)
+            self.result.missing.update(answer.missing)
             elapsed_s = self._context.clock.monotonic_s() - self._started_s
             self._context.pulse.advance(
-                measured(self._stage, done=self._result.done, total=self._total, elapsed_s=elapsed_s)
+                measured(self._stage, done=self.result.done, total=self._total, elapsed_s=elapsed_s)
             )
+
+    async def _ask(self, batch: tuple[str, ...]) -> QuoteAnswer:
+        """Ask for one batch; Stopped if the pass ends first: neither a long rest nor a silent upstream holds it up."""
+        left_s = self._deadline_s - self._context.clock.monotonic_s()
+        asking = asyncio.ensure_future(self._lane.quotes(batch))
+        ending = asyncio.ensure_future(self._context.wait(left_s))
+        try:
+            await asyncio.wait([asking, ending], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await tasks.cancel_all([asking, ending])
+        if asking.cancelled():
+            raise Stopped("the pass is over")
+        return asking.result()
 
     def _over(self) -> bool:
         return self._context.stop.is_set() or self._context.clock.monotonic_s() >= self._deadline_s
 
     def _failed(self, batch: tuple[str, ...], error: RetryLater) -> None:
         """Put the batch back, in halves where the upstream refuses its length."""
-        if self._context.once and isinstance(error, Unreachable) and not self._result.done:
+        if self._context.once and isinstance(error, Unreachable) and not self.result.done:
             raise error
         if not isinstance(error, Stopped):
-            self._result.failures[type(error).__name__] += 1
+            self.result.failures[type(error).__name__] += 1
             log.info("batch_failed", tickers=len(batch), error=str(error))
-        if isinstance(error, BatchRefused):
+        if len(batch) == 1 and isinstance(error, BadAnswer) and self._is_hopeless(batch[0]):
+            self.result.missing.add(batch[0])
+        elif isinstance(error, BatchRefused):
             middle = len(batch) // 2
-            self._result.unasked += [batch[:middle], batch[middle:]]
+            self.result.unasked += [batch[:middle], batch[middle:]]
         else:
-            self._result.unasked.append(batch)
+            self.result.unasked.append(batch)
+
+    def _is_hopeless(self, ticker: str) -> bool:
+        """True once the upstream has refused this ticker alone so often that it is as good as unknown there."""
+        self._refused_alone[ticker] += 1
+        return self._refused_alone[ticker] >= LONE_ATTEMPTS

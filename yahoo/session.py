@@ -51,22 +51,20 @@ class QuoteSession:
             raise BadAnswer(f"no crumb: status {answer.status}", where=CRUMB_URL)
         self._crumb = crumb
 
-    def forget_crumb(self) -> None:
-        """Have the next use mint anew."""
-        self._crumb = ""
-
     async def quotes(self, tickers: Sequence[str]) -> QuoteAnswer:
         """Return the quotes of `tickers` by one request; `mint` must have been called.
 
         Raises Unreachable, RateLimited, BatchRefused, or BadAnswer; a refused crumb (401) is forgotten.
         """
-        answer = await self._http.get(URL, query(tickers, self._crumb))
+        crumb = self._crumb
+        answer = await self._http.get(URL, query(tickers, crumb))
         if answer.status == 200:
             return parse_answer(answer.body, asked=tickers, at=self._clock.utc_now())
         if answer.status == 429:
             raise _rate_limited(answer, URL)
         if answer.status in (401, 403):
-            self.forget_crumb()
+            if crumb == self._crumb:  # a late answer to an old crumb says nothing of the new one
+                self._crumb = ""
             raise RateLimited(f"crumb refused: status {answer.status}", where=URL)
         if answer.status in (400, 413, 414) and len(tickers) > 1:
             raise BatchRefused(f"a list of {len(tickers)} was refused: status {answer.status}", where=URL)

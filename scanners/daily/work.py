@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import date
 from functools import partial
 
 from core.errors import EXIT_DONE, EXIT_TRY_LATER
 from core.logs import get_logger
-from market.eastern import local_date
 from market.quotes import Quote
-from market.sessions import Session, due_session
+from market.sessions import Session, due_session, is_price_time
 from net.client import HttpClient
 from scanners.context import Context, load_tickers, open_writer, origin_of, reading
 from scanners.lane import DirectLane
@@ -32,14 +30,14 @@ async def work(context: Context) -> int | None:
     session = due_session(context.calendar, context.clock.utc_now(), at=context.settings.daily.at)
     if session is None:
         return _not_due(context, "no session is over yet")
+    done = partial(last_complete, scanner="daily", session_date=session.session_date)
+    if await asyncio.to_thread(reading, context, done):
+        return _not_due(context, f"{session.session_date} is done")
     origin = await origin_of(context, URL)
     if origin is None:
         return None
     writer = open_writer(context, origin)
     try:
-        done = partial(last_complete, scanner="daily", session_date=session.session_date)
-        if await asyncio.to_thread(reading, context, done):
-            return _not_due(context, f"{session.session_date} is done")
         return await refresh(context, writer, session)
     finally:
         writer.close()
@@ -64,28 +62,27 @@ async def refresh(context: Context, writer: Writer, session: Session) -> int:
             DirectLane(context, http),
             group="daily",
             session=session,
-            after_write=partial(_write_bars, writer, session, context.calendar.zone_name),
+            after_write=partial(_write_bars, writer, session),
         )
         result = await cycle.run(tickers, concurrency=settings.metrics.concurrency, deadline_s=LONGEST_S)
     return EXIT_DONE if result.status == "complete" else EXIT_TRY_LATER
 
 
-def _write_bars(writer: Writer, session: Session, zone_name: str, quotes: Sequence[Quote]) -> None:
-    on = session.session_date
-    write_daily_bars(writer, [bar for quote in quotes if (bar := bar_of(quote, on, zone_name)) is not None])
+def _write_bars(writer: Writer, session: Session, quotes: Sequence[Quote]) -> None:
+    write_daily_bars(writer, [bar for quote in quotes if (bar := bar_of(quote, session)) is not None])
 
 
-def bar_of(quote: Quote, session_date: date, zone_name: str) -> DailyBar | None:
+def bar_of(quote: Quote, session: Session) -> DailyBar | None:
     """Return the session's bar from a quote asked after the close, or None if the ticker did not trade in it."""
     numbers = (quote.open_price, quote.days_high, quote.days_low, quote.current_price)
-    if quote.price_time is None or local_date(quote.price_time, zone_name) != session_date or not quote.volume:
+    if quote.price_time is None or not is_price_time(session, quote.price_time) or not quote.volume:
         return None
     opened, high, low, close = numbers
     if opened is None or high is None or low is None or close is None:
         return None
     return DailyBar(
         ticker=quote.ticker,
-        session_date=session_date,
+        session_date=session.session_date,
         open=opened,
         high=high,
         low=low,

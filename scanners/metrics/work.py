@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.clock import utc_text
-from core.errors import RetryLater
+from core.errors import FixByHand, RetryLater
 from core.logs import get_logger
 from net.client import HttpClient
 from scanners.context import Context, load_tickers, open_writer, origin_of
@@ -19,6 +19,9 @@ DATABASE_RETRY_S = 5.0
 
 async def work(context: Context) -> int | None:
     """Run until asked to stop, or with `once` for one cycle; exit 1 if that one brought nothing."""
+    if context.settings.metrics.direct == "never":
+        await without_lane(context)
+        return None
     origin = await origin_of(context, URL)
     if origin is None:
         return None
@@ -36,6 +39,17 @@ async def work(context: Context) -> int | None:
     finally:
         writer.close()
     return None
+
+
+async def without_lane(context: Context) -> None:
+    """Say that nothing can be asked and wait until asked to stop; with `once` that is an error."""
+    reason = 'is "never", and there is no proxy pool to ask through'
+    if context.once:
+        raise FixByHand(reason, key="metrics.direct", right='set it to "fallback" or "only"')
+    log.warning("lane_missing", key="metrics.direct", reason=reason)
+    context.pulse.ready()
+    context.pulse.say(f"asks nothing: metrics.direct {reason}")
+    await context.stop.wait()
 
 
 async def cycles(context: Context, writer: Writer, lane: DirectLane, tickers: list[str]) -> None:

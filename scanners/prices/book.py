@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -21,26 +21,30 @@ EXTENDED_HOURS = timedelta(hours=6)
 
 @dataclass(slots=True)
 class Seen:
-    """What is known of one ticker: its newest trade, and when it was last heard (monotonic)."""
+    """What is known of one ticker: its newest trade in and outside the session, when it was last heard (monotonic)."""
 
     price_time: datetime | None = None
+    extended_time: datetime | None = None
     heard_s: float | None = None
     waiting: dict[str, PriceRow] = field(default_factory=dict)
 
 
-def kind_of(tick: Tick, session: Session) -> Kind | None:
-    """Return which price of `session` this tick is, or None if it is none of them.
+def kind_of(tick: Tick, sessions: Sequence[Session]) -> Kind | None:
+    """Return which price of one of `sessions` this tick is, or None if it is none of them.
 
-    The time decides which session, the source's flag only between trades inside a session's window: at 16:05 both the
-    closing auction and the first trade after it arrive.
+    The time alone decides within a session: flags follow the hour of sending and were seen wrong on a holiday. The
+    flag decides beside it: at 16:05 both the closing auction and the first trade after it arrive.
     """
     at, flag = tick.price_time, tick.market_hours
-    if flag == REGULAR and session.opens_at <= at <= session.closes_at + PRICE_GRACE:
+    if any(session.opens_at <= at < session.closes_at for session in sessions):
         return "regular"
-    if flag == PRE and session.opens_at - EXTENDED_HOURS <= at < session.opens_at:
-        return "pre"
-    if flag == POST and session.closes_at <= at <= session.closes_at + EXTENDED_HOURS:
-        return "post"
+    for session in sessions:
+        if flag == REGULAR and session.closes_at <= at <= session.closes_at + PRICE_GRACE:
+            return "regular"
+        if flag == PRE and session.opens_at - EXTENDED_HOURS <= at < session.opens_at:
+            return "pre"
+        if flag == POST and session.closes_at <= at <= session.closes_at + EXTENDED_HOURS:
+            return "post"
     return None
 
 
@@ -52,26 +56,25 @@ class PriceBook:
         self.refused: Counter[str] = Counter()
         self._changed: set[str] = set()
 
-    def offer(self, tick: Tick, session: Session | None, *, now_s: float) -> None:
-        """Take a tick in, or count why not."""
+    def offer(self, tick: Tick, sessions: Sequence[Session], *, now: datetime, now_s: float) -> None:
+        """Take a tick of one of `sessions`, heard `now`, in, or count why not."""
         seen = self.seen.get(tick.ticker)
         if seen is None:
             self.refused["unknown_ticker"] += 1
             return
         seen.heard_s = now_s  # even an old snapshot proves that the subscription works
-        kind = kind_of(tick, session) if session else None
+        kind = kind_of(tick, sessions)
         if kind is None:
             self.refused["outside_session"] += 1
             return
-        if kind == "regular":
-            if seen.price_time is not None and tick.price_time < seen.price_time:
-                self.refused["older"] += 1
-                return
-            seen.price_time = tick.price_time
-        held = seen.waiting.get(kind)
-        if held is not None and tick.price_time < held.price_time:
+        newest = seen.price_time if kind == "regular" else seen.extended_time
+        if newest is not None and tick.price_time < newest:
             self.refused["older"] += 1
             return
+        if kind == "regular":
+            seen.price_time = tick.price_time
+        else:
+            seen.extended_time = tick.price_time
         seen.waiting[kind] = PriceRow(
             ticker=tick.ticker,
             price_usd=tick.price,
@@ -79,6 +82,7 @@ class PriceBook:
             change_percent=tick.change_percent,
             price_time=tick.price_time,
             kind=kind,
+            heard_at=now,  # a row that waits for the database must not be called confirmed at its flush
         )
         self._changed.add(tick.ticker)
 
@@ -99,16 +103,26 @@ class PriceBook:
                 self._changed.add(row.ticker)
 
 
+def _traded(seen: Seen, session_opens_at: datetime | None) -> bool:
+    return seen.price_time is not None and session_opens_at is not None and seen.price_time >= session_opens_at
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """How many tickers were, in the last cycle: traded; known to be unchanged; never heard; not known."""
+    """How many tickers: traded in the last cycle; confirmed as they were; without a trade this session; not known."""
 
     counts: CoverageCounts
     unchanged_tickers: tuple[str, ...]
 
 
-def coverage(book: PriceBook, proven: set[str], *, now: datetime, cycle_s: float) -> Coverage:
-    """Sort each ticker by what is known of it. `proven`: tickers on connections whose canary is heard."""
+def coverage(
+    book: PriceBook, proven: Mapping[str, float], *, session_opens_at: datetime | None, now: datetime, cycle_s: float
+) -> Coverage:
+    """Sort each ticker by what is known of it.
+
+    `proven`: tickers on connections whose canary is heard -> when the connection opened (monotonic). Unchanged is one
+    that has traded in this session and was heard since then: its price in the table is the one that was confirmed.
+    """
     fresh, no_trade, unknown = 0, 0, 0
     unchanged: list[str] = []
     for ticker, seen in book.seen.items():
@@ -116,7 +130,7 @@ def coverage(book: PriceBook, proven: set[str], *, now: datetime, cycle_s: float
             fresh += 1
         elif ticker not in proven:
             unknown += 1
-        elif seen.heard_s is not None:
+        elif _traded(seen, session_opens_at) and seen.heard_s is not None and seen.heard_s >= proven[ticker]:
             unchanged.append(ticker)
         else:
             no_trade += 1

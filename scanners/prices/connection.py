@@ -97,9 +97,10 @@ class ShardConnection:
         raise AssertionError("the reader ends only by an error")
 
     async def _session(self) -> None:
+        self._stalled = False
         url = self._prices.stream_url
         async with open_stream(url, trust=self._trust, proxy=self._proxy, origin=ORIGIN) as stream:
-            self._open, self._stalled = stream, False
+            self._open = stream
             self.opened_s = self._clock.monotonic_s()
             repeating = tasks.spawn(self._subscribe(stream), name=f"subscribe-{self.number}", on_error=_told_by_read)
             try:

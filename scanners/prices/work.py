@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from core import tasks
 from core.clock import utc_text
@@ -18,7 +19,7 @@ from scanners.context import Context, load_tickers, minute_of, open_writer, orig
 from scanners.prices.book import Coverage, PriceBook, coverage
 from scanners.prices.connection import ShardConnection
 from scanners.prices.shards import plan_shards
-from storage.coverage import write_coverage_minute
+from storage.coverage import CoverageCounts, write_coverage_minute
 from storage.prices import confirm_prices, flush_prices
 from storage.runs import finish_run, start_run
 from storage.writer import Writer
@@ -54,7 +55,7 @@ class PriceScanner:
         self._context, self._writer = context, writer
         self._clock, self._settings = context.clock, context.settings.prices
         self._book = PriceBook(ticker for shard in shards for ticker in shard)
-        self._session: Session | None = None
+        self._sessions: tuple[Session, ...] = ()
         self._written: set[str] = set()
         self._database_away_since: datetime | None = None
         self._failure: BaseException | None = None
@@ -73,25 +74,35 @@ class PriceScanner:
 
     def _on_tick(self, tick: Tick) -> None:
         self._context.pulse.reached()
-        self._book.offer(tick, self._session, now_s=self._clock.monotonic_s())
+        self._book.offer(tick, self._sessions, now=self._clock.utc_now(), now_s=self._clock.monotonic_s())
 
     def _on_failure(self, what: str) -> None:
         if not any(each.last_frame_s for each in self._connections if each.opened_s is not None):
             self._context.pulse.unreachable(what)
 
     async def run(self) -> None:
-        """Run every loop until asked to stop; whatever was received is written before this returns."""
-        self._session = self._context.session()
+        """Run every loop until asked to stop; whatever was received is written before this returns.
+
+        RetryLater if the database would not take the last of it.
+        """
+        self._sessions = self._sessions_now()
         self._context.pulse.ready()
         opening = tasks.spawn(self._open_all(), name="open", on_error=self._fail)
         flushing = tasks.spawn(self._flush_loop(), name="flush", on_error=self._fail)
         try:
             await self._cycles()
         finally:
-            await tasks.cancel_all([opening, flushing])
-            await self._flush()
-        if self._failure is not None:
-            raise self._failure
+            self._context.stop.set()
+            await tasks.cancel_all([opening])
+            await asyncio.wait([flushing])  # not cancelled: what its thread could not write would be lost
+            unwritten = await self._flush()
+        if error := self._failure or unwritten:
+            raise error
+
+    def _sessions_now(self) -> tuple[Session, ...]:
+        """The session that is open, or was last, and the one to come: its first trade may meet a clock that is late."""
+        coming = self._context.calendar.next_session(self._clock.utc_now())
+        return tuple(session for session in (self._context.session(), coming) if session is not None)
 
     def _fail(self, error: BaseException) -> None:
         self._failure = error
@@ -105,27 +116,30 @@ class PriceScanner:
 
     async def _flush_loop(self) -> None:
         """Write what changed each `flush_interval_s`; the next one starts when the last is committed."""
-        while True:
-            await self._clock.sleep(self._settings.flush_interval_s)
-            self._session = self._context.session()
+        while not await self._context.wait(self._settings.flush_interval_s):
+            self._sessions = self._sessions_now()
             await self._flush()
             now_s = self._clock.monotonic_s()
             for connection in self._connections:
                 connection.abort_if_stalled(now_s=now_s)
 
-    async def _flush(self) -> None:
+    async def _flush(self) -> RetryLater | None:
+        """Write what waits; return why it could not be written and still waits."""
         rows = self._book.take()
-        if not rows or self._session is None:
-            return
-        opens_at = self._session.opens_at
+        if not rows:
+            return None
+        newest = max(row.price_time for row in rows)
+        begun = [session.opens_at for session in self._sessions if session.opens_at <= newest]
+        opens_at = max(begun, default=self._sessions[0].opens_at)
         try:
             await asyncio.to_thread(flush_prices, self._writer, rows, price_source="stream", session_opens_at=opens_at)
         except RetryLater as error:
             self._book.give_back(rows)
             self._database_away(error)
-            return
+            return error
         self._written.update(row.ticker for row in rows)
         self._database_back()
+        return None
 
     def _database_away(self, error: RetryLater) -> None:
         if self._database_away_since is None:
@@ -162,13 +176,15 @@ class PriceScanner:
 
     def _coverage(self, now: datetime) -> Coverage:
         now_s = self._clock.monotonic_s()
-        alive = [each for each in self._connections if each.proven(now_s=now_s)]
-        proven = {ticker for connection in alive for ticker in connection.tickers}
-        return coverage(self._book, proven, now=now, cycle_s=self._settings.cycle_s)
+        alive = [(each, each.opened_s) for each in self._connections if each.proven(now_s=now_s)]
+        proven = {ticker: opened_s or now_s for connection, opened_s in alive for ticker in connection.tickers}
+        begun = [session.opens_at for session in self._sessions if session.opens_at <= now]
+        opens_at = max(begun, default=None)
+        return coverage(self._book, proven, session_opens_at=opens_at, now=now, cycle_s=self._settings.cycle_s)
 
     async def _start_run(self, at: datetime) -> int | None:
         try:
-            return await asyncio.to_thread(
+            run_id = await asyncio.to_thread(
                 start_run,
                 self._writer,
                 scanner="prices",
@@ -179,37 +195,44 @@ class PriceScanner:
         except RetryLater as error:
             self._database_away(error)
             return None
+        self._database_back()
+        return run_id
 
     async def _end_cycle(self, run_id: int | None) -> None:
         """Write what the cycle came to. A database that is away costs this record, never a price."""
         now = self._clock.utc_now()
         counted = self._coverage(now)
+        detail = self._detail(counted.counts)
         try:
-            await asyncio.to_thread(self._record, run_id, counted, now)
+            await asyncio.to_thread(self._record, run_id, counted, detail, len(self._written), now)
         except RetryLater as error:
             self._database_away(error)
         if not self._context.once:
             self._written.clear()
 
-    def _record(self, run_id: int | None, counted: Coverage, now: datetime) -> None:
+    def _detail(self, counts: CoverageCounts) -> dict[str, Any]:
+        """Counts since the start. Copied here: the loop goes on counting while a thread writes them."""
+        return {
+            "coverage": asdict(counts),
+            "losses": sum((each.losses for each in self._connections), Counter[str]()),
+            "frames_skipped": sum((each.skipped for each in self._connections), Counter[str]()),
+            "ticks_refused": self._book.refused.copy(),
+        }
+
+    def _record(
+        self, run_id: int | None, counted: Coverage, detail: dict[str, Any], updated: int, now: datetime
+    ) -> None:
         confirm_prices(self._writer, counted.unchanged_tickers, at=now)
         write_coverage_minute(self._writer, minute=minute_of(now), field_group="price", counts=counted.counts)
         if run_id is None:
             return
-        losses = sum((each.losses for each in self._connections), Counter[str]())
-        skipped = sum((each.skipped for each in self._connections), Counter[str]())
         finish_run(
             self._writer,
             run_id,
             status="complete" if counted.counts.unknown == 0 else "partial",
-            updated=len(self._written),
+            updated=updated,
             failed=counted.counts.unknown,
             skipped=counted.counts.unchanged + counted.counts.no_trade,
-            detail={
-                "coverage": asdict(counted.counts),
-                "losses": losses,
-                "frames_skipped": skipped,
-                "ticks_refused": self._book.refused,
-            },
+            detail=detail,
             at=now,
         )

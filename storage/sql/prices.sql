@@ -7,10 +7,10 @@ UPDATE stocks_stock SET
         WHEN current_price = ?1 AND price_change IS ?2 AND price_change_percent IS ?3 AND price_time = ?4
         THEN change_seq ELSE ?9 END,
     days_high = CASE
-        WHEN price_time IS NULL OR price_time < ?8 OR days_high IS NULL OR days_high < ?1
+        WHEN price_time IS NULL OR (price_time < ?8 AND ?4 >= ?8) OR days_high IS NULL OR days_high < ?1
         THEN ?1 ELSE days_high END,
     days_low = CASE
-        WHEN price_time IS NULL OR price_time < ?8 OR days_low IS NULL OR days_low > ?1
+        WHEN price_time IS NULL OR (price_time < ?8 AND ?4 >= ?8) OR days_low IS NULL OR days_low > ?1
         THEN ?1 ELSE days_low END,
     current_price = ?1,
     price_change = ?2,
@@ -28,10 +28,12 @@ UPDATE stocks_stock s SET
             AND s.price_change_percent IS NOT DISTINCT FROM d.percent AND s.price_time = d.price_time
         THEN s.change_seq ELSE %(seq)s END,
     days_high = CASE
-        WHEN s.price_time IS NULL OR s.price_time < %(session_opens_at)s OR s.days_high IS NULL OR s.days_high < d.price
+        WHEN s.price_time IS NULL OR (s.price_time < %(session_opens_at)s AND d.price_time >= %(session_opens_at)s)
+            OR s.days_high IS NULL OR s.days_high < d.price
         THEN d.price ELSE s.days_high END,
     days_low = CASE
-        WHEN s.price_time IS NULL OR s.price_time < %(session_opens_at)s OR s.days_low IS NULL OR s.days_low > d.price
+        WHEN s.price_time IS NULL OR (s.price_time < %(session_opens_at)s AND d.price_time >= %(session_opens_at)s)
+            OR s.days_low IS NULL OR s.days_low > d.price
         THEN d.price ELSE s.days_low END,
     current_price = d.price,
     price_change = d.change,

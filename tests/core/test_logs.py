@@ -197,3 +197,9 @@ def test_every_value_can_be_written(value: object, written: object) -> None:
     stream = configured("json")
     log.info("said", value=value)
     assert json.loads(stream.getvalue())["value"] == written
+
+
+def test_an_event_that_repeats_is_due_once_in_its_time_for_each_key() -> None:
+    sparing = logs.Sparing(every_s=3600.0)
+    asked = [("A", 0.0), ("A", 3599.0), ("B", 3599.0), ("A", 3600.0), ("A", 7199.0)]
+    assert [sparing.is_due(key, now_s=now_s) for key, now_s in asked] == [True, False, True, True, False]

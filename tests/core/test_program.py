@@ -1,3 +1,4 @@
+import asyncio
 import io
 import json
 import os
@@ -8,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from core import config
+from core import config, logs
 from core.errors import FixByHand
-from core.program import SETTINGS_VARIABLE, child_settings, print_error
+from core.program import SETTINGS_VARIABLE, child_settings, log_lost_errors, print_error
 
 ROOT = Path(__file__).parents[2]
 FRAME = """
@@ -108,3 +109,18 @@ def test_without_standard_error_an_error_is_not_printed_and_does_not_raise(monke
     monkeypatch.setattr(sys, "stderr", None)
     print_error(FixByHand("is wrong"))
     monkeypatch.setattr(sys, "stderr", io.StringIO())
+
+
+async def test_an_error_that_nobody_awaits_is_one_line_of_the_log_and_no_traceback() -> None:
+    stream = io.StringIO()
+    logs.configure(service="test", level="info", style="json", stream=stream)
+    log_lost_errors()
+
+    loop = asyncio.get_running_loop()
+    loop.call_soon(lambda: 1 / 0)
+    await asyncio.sleep(0)  # noqa: TID251  (lets the callback run)
+
+    (line,) = stream.getvalue().splitlines()
+    event = json.loads(line)
+    assert (event["message"], event["error"]) == ("error_lost", "ZeroDivisionError('division by zero')")
+    loop.set_exception_handler(None)

@@ -72,6 +72,10 @@ DOCUMENTED: dict[str, Any] = {
     "api.enabled": True,
     "api.host": "127.0.0.1",
     "api.port": 8000,
+    "backup.enabled": False,
+    "backup.at": "18:30",
+    "backup.dir": "backups",
+    "backup.keep": 7,
 }
 
 
@@ -94,7 +98,6 @@ def test_the_names_kept_for_later_parts_are_no_sections_yet() -> None:
         "redis",
         "risk",
         "retention",
-        "backup",
     )
     assert not {key.split(".")[0] for key in all_keys()} & set(RESERVED_SECTIONS)
 

@@ -134,7 +134,7 @@ def test_each_field_of_a_recorded_quote_stands_in_the_table_as_recorded(
     assert stored["next_earnings_date"] == expected_earnings(row, at)
     percent = row.get("dividendYield")
     assert stored["dividend_yield"] == (None if percent is None else pytest.approx(percent / 100))
-    assert (stored["metrics_updated_at"], stored["last_updated"], stored["price_source"]) == (at, at, "quote")
+    assert (stored["metrics_updated_at"], stored["price_updated_at"], stored["price_source"]) == (at, at, "quote")
 
 
 def test_recorded_quotes_in_another_currency_are_refused_by_name() -> None:
@@ -159,10 +159,10 @@ FRAMES = json.loads((DATA / "pricing_frames.json").read_text(encoding="utf-8"))
 
 
 def session_around(tick: Tick) -> Session:
-    hour = timedelta(hours=1)
-    return Session(
-        session_date=tick.price_time.date(), opens_at=tick.price_time - hour, closes_at=tick.price_time + hour
-    )
+    """A session in which the trade is what its own flag says: before it, in it, or after it."""
+    begins = {0: timedelta(hours=1), 1: timedelta(hours=-1)}.get(tick.market_hours or 0, timedelta(hours=-3))
+    opens_at = tick.price_time + begins
+    return Session(session_date=opens_at.date(), opens_at=opens_at, closes_at=opens_at + timedelta(hours=2))
 
 
 @pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: frame["decoded"]["id"])
@@ -176,7 +176,7 @@ def test_each_field_of_a_recorded_frame_stands_in_the_table_as_recorded(
     assert tick is not None
     session = session_around(tick)
     book = PriceBook([tick.ticker])
-    book.offer(tick, session, now_s=0.0)
+    book.offer(tick, [session], now=tick.price_time, now_s=0.0)
     rows = book.take()
     flush_prices(writer, rows, price_source="stream", session_opens_at=session.opens_at)
     stored = table_row(sqlite_file, tick.ticker, tick.price_time)

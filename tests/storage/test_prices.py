@@ -108,6 +108,15 @@ def test_the_days_range_widens_within_a_session(writer: Writer, reader: Engine) 
     assert (row["days_high"], row["days_low"]) == (12.0, 9.0)
 
 
+def test_a_late_price_of_the_former_session_does_not_start_its_range_again(writer: Writer, reader: Engine) -> None:
+    """At midnight of a market that never closes, trades of both days are in one flush."""
+    flush(writer, a_price(10.0, at=OPENS_AT))
+    flush(writer, a_price(12.0, at=OPENS_AT + SECOND))
+    flush(writer, a_price(11.0, at=OPENS_AT + 2 * SECOND), opens_at=OPENS_AT + 60 * SECOND)
+    row = row_of(reader)
+    assert (row["days_high"], row["days_low"]) == (12.0, 10.0)
+
+
 def test_the_days_range_of_a_former_session_starts_again(writer: Writer, reader: Engine) -> None:
     yesterday = timedelta(days=1)
     flush(writer, a_price(50.0, at=OPENS_AT - yesterday), opens_at=OPENS_AT - yesterday)

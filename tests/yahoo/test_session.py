@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -6,6 +7,7 @@ import pytest
 import pytest_asyncio
 import trustme
 
+from core.clock import SystemClock
 from core.errors import Unreachable
 from net.client import HttpClient
 from net.tls import Trust, build_trust
@@ -180,10 +182,18 @@ async def test_an_upstream_that_refuses_connections_is_unreachable(
     assert not session.has_crumb
 
 
-async def test_a_forgotten_crumb_is_gone(session: QuoteSession) -> None:
+async def test_a_late_refusal_of_an_old_crumb_leaves_the_new_one(
+    session: QuoteSession, practice_market: PracticeMarket
+) -> None:
+    """Several requests under way are refused together; the first to be told mints, the others must not undo it."""
     await session.mint()
-    session.forget_crumb()
-    assert not session.has_crumb
+    session._crumb = "worn out"
+    asking = asyncio.ensure_future(session.quotes(["AAPL"]))
+    await SystemClock().sleep(0)  # the request is under way with the old crumb
+    await session.mint()
+    with pytest.raises(RateLimited):
+        await asking
+    assert session.has_crumb
 
 
 async def test_a_cookie_of_one_session_does_not_serve_another(

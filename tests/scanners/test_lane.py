@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from core.errors import Unreachable
+from core.tasks import cancel_all
+from net.client import HttpClient
+from scanners.context import Context
+from scanners.lane import DirectLane, Stopped
+from tests.fix_scanners import ShiftedClock, Stage, eventually
+from yahoo.session import BatchRefused, RateLimited
+
+QUOTE = "/v7/finance/quote"
+CRUMB = "/v1/test/getcrumb"
+AT_ONCE = {"start_requests_per_s": 1e6, "max_requests_per_s": 1e6}
+"""Requests are then under way together."""
+
+
+@asynccontextmanager
+async def lane_of(context: Context) -> AsyncIterator[DirectLane]:
+    async with HttpClient(ca_path=context.trust.ca_path, proxy=context.settings.network.proxy) as http:
+        yield DirectLane(context, http)
+
+
+async def test_the_first_request_mints_and_the_next_uses_the_same_crumb(still_stage: Stage) -> None:
+    context = still_stage.context("metrics")
+    async with lane_of(context) as lane:
+        answer = await lane.quotes(["AAPL", "MSFT"])
+        assert [quote.ticker for quote in answer.quotes] == ["AAPL", "MSFT"]
+        assert lane.requests == 3
+        await lane.quotes(["QQQ"])
+        assert lane.requests == 4
+    assert context.pulse.facts["upstream"] == "reachable"
+
+
+async def test_many_at_once_mint_once(still_stage: Stage) -> None:
+    async with lane_of(still_stage.context("metrics")) as lane:
+        await asyncio.gather(*(lane.quotes([ticker]) for ticker in still_stage.tickers))
+        assert lane.requests == 2 + len(still_stage.tickers)
+
+
+async def test_a_good_answer_raises_the_rate_and_a_429_halves_it_and_cools_down(still_stage: Stage) -> None:
+    network = {"start_requests_per_s": 100.0, "max_requests_per_s": 1000.0}
+    context = still_stage.context("metrics", network=network)
+    async with lane_of(context) as lane:
+        await lane.quotes(["AAPL"])
+        assert context.budget.lane().rate_per_s == pytest.approx(100.02)
+        still_stage.market.server.answer_status(QUOTE, 429)
+        before_s = context.clock.monotonic_s()
+        with pytest.raises(RateLimited):
+            await lane.quotes(["AAPL"])
+    state = context.budget.lane()
+    assert state.rate_per_s == pytest.approx(50.01)
+    assert state.next_free_s >= before_s + 30.0
+
+
+async def test_requests_refused_together_slow_the_lane_down_once(still_stage: Stage) -> None:
+    """Eight in flight, each halving, would leave 1/256 of the rate: 0.02 requests a second."""
+    context = still_stage.context("metrics", network=AT_ONCE)
+    async with lane_of(context) as lane:
+        await lane.quotes(["AAPL"])
+        still_stage.market.server.answer_status(QUOTE, 429, times=8)
+        asking = [asyncio.ensure_future(lane.quotes(["AAPL"])) for _ in range(8)]
+        await eventually(lambda: context.budget.lane().rate_per_s < 1e6)
+        done, resting = await asyncio.wait(asking, timeout=0.3)
+        assert all(isinstance(task.exception(), RateLimited) for task in done)
+        await cancel_all([*resting])
+    assert context.budget.lane().rate_per_s == pytest.approx(5e5)
+
+
+async def test_a_slot_given_before_a_refusal_is_not_used_in_the_rest_after_it(still_stage: Stage) -> None:
+    context = still_stage.context("metrics", network={"max_requests_per_s": 20.0, "start_requests_per_s": 20.0})
+    async with lane_of(context) as lane:
+        await lane.quotes(["AAPL"])
+        still_stage.market.server.answer_status(QUOTE, 429)
+        asking = [asyncio.ensure_future(lane.quotes(["AAPL"])) for _ in range(8)]
+        done, resting = await asyncio.wait(asking, timeout=0.8)
+        await cancel_all([*resting])
+        assert lane.requests < 3 + 8
+    assert len([task for task in done if task.exception()]) == 1
+
+
+@pytest.mark.parametrize("rate_per_s", [20.0, 1e6])
+async def test_a_crumb_that_wears_out_under_many_requests_costs_no_rate(still_stage: Stage, rate_per_s: float) -> None:
+    context = still_stage.context(
+        "metrics", network={"start_requests_per_s": rate_per_s, "max_requests_per_s": rate_per_s}
+    )
+    async with lane_of(context) as lane:
+        await lane.quotes(["AAPL"])
+        still_stage.market.server._rest._secret = b"another"  # as after a restart: no cookie of before is known
+
+        async def asked() -> int:
+            while True:
+                with suppress(RateLimited):
+                    return len((await lane.quotes(["AAPL"])).quotes)
+
+        assert await asyncio.gather(*(asked() for _ in range(8))) == [1] * 8
+    assert context.budget.lane().rate_per_s == rate_per_s
+
+
+async def test_a_crumb_that_wore_out_is_minted_anew_without_a_rest(still_stage: Stage) -> None:
+    context = still_stage.context("metrics")
+    async with lane_of(context) as lane:
+        await lane.quotes(["AAPL"])
+        still_stage.market.server.answer_status(QUOTE, 401)
+        with pytest.raises(RateLimited):
+            await lane.quotes(["AAPL"])
+        answer = await lane.quotes(["AAPL"])
+        assert len(answer.quotes) == 1
+        assert lane.requests == 3 + 1 + 3
+    assert context.budget.lane().rate_per_s == 1000.0
+
+
+async def test_a_fresh_crumb_refused_as_well_rests_the_lane(still_stage: Stage) -> None:
+    context = still_stage.context("metrics")
+    async with lane_of(context) as lane:
+        still_stage.market.server.answer_status(QUOTE, 401, times=2)
+        for _ in range(2):
+            with pytest.raises(RateLimited):
+                await lane.quotes(["AAPL"])
+    assert context.budget.lane().rate_per_s == pytest.approx(500.0)
+
+
+async def test_a_crumb_refused_at_its_making_rests_the_lane(still_stage: Stage) -> None:
+    context = still_stage.context("metrics")
+    async with lane_of(context) as lane:
+        still_stage.market.server.answer_status(CRUMB, 200, b"Too Many Requests")
+        with pytest.raises(RateLimited):
+            await lane.quotes(["AAPL"])
+    assert context.budget.lane().rate_per_s == pytest.approx(500.0)
+
+
+async def test_a_list_refused_for_its_length_costs_no_rate(still_stage: Stage) -> None:
+    context = still_stage.context("metrics")
+    async with lane_of(context) as lane:
+        still_stage.market.server.answer_status(QUOTE, 400)
+        with pytest.raises(BatchRefused):
+            await lane.quotes(["AAPL", "MSFT"])
+    assert context.budget.lane().rate_per_s == 1000.0
+
+
+async def test_an_upstream_that_is_away_is_said_in_the_pulse(still_stage: Stage) -> None:
+    context = still_stage.context("metrics")
+    async with lane_of(context) as lane:
+        still_stage.market.faults.refuse_connections = True
+        with pytest.raises(Unreachable):
+            await lane.quotes(["AAPL"])
+        assert context.pulse.facts["upstream"] == "unreachable"
+        still_stage.market.faults.refuse_connections = False
+        await lane.quotes(["AAPL"])
+        assert context.pulse.facts["upstream"] == "reachable"
+
+
+async def test_requests_keep_to_the_shared_rate(still_stage: Stage) -> None:
+    """At 10 a second, mint and two quotes take 0.3 s of the lane's clock; two processes share it."""
+    network = {"start_requests_per_s": 10.0, "max_requests_per_s": 10.0}
+    clock = ShiftedClock(speed=10.0)
+    one, other = (still_stage.context(name, clock=clock, network=network) for name in ("metrics", "daily"))
+    started_s = clock.monotonic_s()
+    async with lane_of(one) as first, lane_of(other) as second:
+        await asyncio.gather(first.quotes(["AAPL"]), second.quotes(["MSFT"]))
+    assert clock.monotonic_s() - started_s >= 0.5
+
+
+async def test_a_stop_ends_the_wait_for_a_slot(still_stage: Stage) -> None:
+    context = still_stage.context("metrics", network={"start_requests_per_s": 0.02})
+    async with lane_of(context) as lane:
+        asking = asyncio.ensure_future(lane.quotes(["AAPL"]))
+        context.stop.set()
+        with pytest.raises(Stopped):
+            await asyncio.wait_for(asking, 2)
