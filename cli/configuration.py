@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
+import msgspec
 
 from cli.common import load, print_json, with_both
 from core.config import ALIASES, Loaded, redacted
 from core.files import read_text
 from market.sessions import build_calendar
+
+WITH_PASSWORD = ("database.url", "network.proxy")
 
 
 @click.group()
@@ -28,14 +29,14 @@ def show(config_file: str | None, as_json: bool) -> None:
         keys = {key: {"value": _value(loaded, key), "source": source} for key, source in loaded.sources.items()}
         print_json({"file": str(loaded.file) if loaded.file else None, "keys": keys, "aliases": ALIASES})
         return
-    table = Table("key", "value", "from")
+    click.echo(f"file: {loaded.file or 'none, built-in defaults'}")
     for key, source in loaded.sources.items():
-        table.add_row(key, repr(_value(loaded, key)), source)
-    Console().print(table)
-    click.echo(f"Accepted environment aliases: {', '.join(f'{name} = {key}' for name, key in ALIASES.items())}")
+        value = msgspec.json.encode(_value(loaded, key)).decode()
+        click.echo(f"{key} = {value}  ({'file' if source == str(loaded.file) else source})")
+    click.echo(f"accepted in the environment: {', '.join(f'{name} = {key}' for name, key in ALIASES.items())}")
 
 
-@config.command()
+@config.command(short_help="Check the configuration; start nothing.")
 @with_both
 def check(config_file: str | None, as_json: bool) -> None:
     """Check the configuration without starting anything. Exit 0 if it is right, 78 with one line if not."""
@@ -50,4 +51,4 @@ def check(config_file: str | None, as_json: bool) -> None:
 def _value(loaded: Loaded, key: str) -> Any:
     section, _, name = key.partition(".")
     value = getattr(getattr(loaded.settings, section), name)
-    return redacted(value) if key == "database.url" else value
+    return redacted(value) if key in WITH_PASSWORD else value

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console, Group
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cli.common import age_text, load, print_json, state_dir, with_both
+from cli.common import age_text, coverage_table, load, plain_table, print_json, show, state_dir, with_both
 from core.clock import pause
-from core.errors import EXIT_DONE, EXIT_FAILED, FixByHand
+from core.errors import EXIT_DONE, EXIT_FAILED, TickerdError
 from daemon.client import ask
 from daemon.status import all_wanted_run
 
@@ -22,7 +23,7 @@ WATCH_S = 1.0
 GROUPS = ("price", "metrics", "daily")
 
 
-@click.command()
+@click.command(short_help="Show what runs and how fresh the table is.")
 @click.option("--watch", is_flag=True, help="Keep showing it, once a second, until Ctrl-C.")
 @with_both
 def status(watch: bool, config_file: str | None, as_json: bool) -> int:
@@ -34,74 +35,80 @@ def status(watch: bool, config_file: str | None, as_json: bool) -> int:
     if as_json:
         print_json(document)
     else:
-        Console().print(_screen(document))
+        show(_screen(document))
     return EXIT_DONE if all_wanted_run(document) else EXIT_FAILED
 
 
 def _watch(folder: Path) -> int:
     try:
-        with Live(_screen(ask(folder, {"command": "status"})), screen=True, auto_refresh=False) as live:
+        with Live(Group(*_screen(ask(folder, {"command": "status"}))), screen=True, auto_refresh=False) as live:
             while True:
                 pause(WATCH_S)
-                live.update(_screen(ask(folder, {"command": "status"})), refresh=True)
+                live.update(Group(*_screen(ask(folder, {"command": "status"}))), refresh=True)
     except KeyboardInterrupt:
         return EXIT_DONE
 
 
-def _screen(document: Mapping[str, Any]) -> Group:
-    market, database = document["market"], document["database"]
-    head = Text(f"tickerd {document['state']}, pid {document['pid']}, since {document['since']}")
-    lines = [head, Text(f"market {market['state']}: {market['reason'] or market['session']}")]
-    lines.append(Text(f"database {database['url']} ({database['origin'] or 'origin not known yet'})"))
+def _screen(document: Mapping[str, Any]) -> list[RenderableType]:
+    database, processes = document["database"], document["processes"]
+    head = [
+        f"tickerd {document['state']}, pid {document['pid']}, since {_moment(document['since'])}",
+        _market(document["market"]),
+        f"database {database['url']} ({database['origin'] or 'origin not known yet'})",
+    ]
     alerts = [Text(f"ALERT {alert['text']}", style="bold red") for alert in document["alerts"]]
-    return Group(*lines, *alerts, _process_table(document["processes"]), _coverage_table(document["coverage"]))
+    reasons = [Text(f"{each['name']}: {each['reason']}") for each in processes if each["reason"]]
+    groups = {group: counts for group, counts in document["coverage"].items() if group in GROUPS}
+    parts: list[RenderableType] = [*map(Text, head), *alerts, Text(), _process_table(processes), *reasons]
+    return [*parts, Text(), coverage_table(groups)] if groups else parts
+
+
+def _moment(text: str | None) -> str:
+    """Return `2026-11-23 14:30:00 UTC` of the JSON form."""
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC" if text else "an unknown time"
+
+
+def _market(market: Mapping[str, Any]) -> str:
+    if market["state"] == "open":
+        note = f" ({market['reason']})" if market["reason"] else ""
+        return f"market open{note} until {_moment(market['closes_at'])}"
+    following = f", opens {_moment(market['opens_at'])}" if market["opens_at"] else ""
+    return f"market closed ({market['reason']}){following}"
 
 
 def _process_table(processes: list[dict[str, Any]]) -> Table:
-    table = Table("process", "state", "pid", "beat", "data", "memory", "CPU", "restarts", "doing")
+    table = plain_table("process", "state", "pid", "restarts", "memory", "CPU", "data", "done")
+    table.columns[1].justify = "left"
     for process in processes:
         memory, cpu = process["rss_mb"], process["cpu_percent"]
         table.add_row(
             process["name"],
             process["state"],
             str(process["pid"] or ""),
-            age_text(process["beat_age_s"]) if process["pid"] else "",
-            age_text(process["data_age_s"]) if process["data_age_s"] is not None else "",
-            f"{memory:.0f} MB" if memory is not None else "",
+            f"{process['restarts']:,}",
+            f"{memory:,.0f} MB" if memory is not None else "",
             f"{cpu:.0f} %" if cpu is not None else "",
-            str(process["restarts"]),
-            _doing(process),
+            age_text(process["data_age_s"]),
+            _done(process["progress"]),
         )
     return table
 
 
-def _doing(process: Mapping[str, Any]) -> str:
-    progress = process["progress"]
-    if not process["pid"] or not progress:
-        return str(process["reason"] or "")
-    return f"{progress['stage']}: {progress['done']:,} of {progress['total']:,}"
-
-
-def _coverage_table(coverage: Mapping[str, Mapping[str, int]]) -> Table:
-    table = Table("coverage", "fresh", "unchanged", "no trade", "unknown", "of")
-    for group in GROUPS:
-        if counts := coverage.get(group):
-            names = ("fresh", "unchanged", "no_trade", "unknown", "total")
-            table.add_row(group, *(f"{counts[name]:,}" for name in names))
-    return table
+def _done(progress: Mapping[str, Any] | None) -> str:
+    return f"{progress['done']:,} of {progress['total']:,}" if progress else ""
 
 
 def _order(command: str, name: str, config_file: str | None, as_json: bool) -> None:
     answer = ask(state_dir(load(config_file)), {"command": command, "name": name})
     if "error" in answer:
-        raise FixByHand(str(answer["error"]), key=f"tickerd {command}")
+        raise TickerdError(str(answer["error"]), where=command)
     if as_json:
         print_json(answer)
     else:
         click.echo(f"{name}: {command} accepted; `tickerd status` shows the rest")
 
 
-@click.command()
+@click.command(short_help="Start process NAME, or end a manual stop.")
 @click.argument("name")
 @with_both
 def start(name: str, config_file: str | None, as_json: bool) -> None:
@@ -109,7 +116,7 @@ def start(name: str, config_file: str | None, as_json: bool) -> None:
     _order("start", name, config_file, as_json)
 
 
-@click.command()
+@click.command(short_help="Stop process NAME and keep it stopped.")
 @click.argument("name")
 @with_both
 def stop(name: str, config_file: str | None, as_json: bool) -> None:

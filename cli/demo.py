@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,18 +18,21 @@ from typing import Any
 import click
 import msgspec
 
-from cli.simulate import simulator_command
+from cli.common import json_bytes, json_option, print_json
+from cli.simulate import simulator_command, wait_until_ready
 from core.child import PARENT_VARIABLE
 from core.clock import SystemClock, pause
 from core.config import ALIASES, PREFIX
-from core.errors import EXIT_DONE, EXIT_FAILED, RetryLater, TickerdError
-from core.files import make_folder, write_atomic
+from core.config import load as load_config
+from core.errors import EXIT_DONE, EXIT_FAILED, FixByHand, RetryLater, TickerdError
+from core.files import FileLock, acquire_or_say, make_folder, read_text, write_atomic
 from market.universe import FIXED_8782
+from storage import schema_version
 from storage.counts import FreshCounts, count_fresh
 from storage.engine import open_reader_engine
+from storage.reader import read_origin
 
 ENOUGH_PRICED, ENOUGH_METRICS = 0.99, 0.95
-READY_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 9.0
 LOOK_S = 1.0
 SAY_EVERY_S = 5.0
@@ -34,8 +40,13 @@ PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 QUERY = "SELECT ticker, current_price, last_updated FROM stocks_stock ORDER BY last_updated DESC LIMIT 10;"
 
+MARK = "# Written by `tickerd demo`"
+DATABASE = "tickerd.db"
+TAKEN = ("prices", "daily", "supervisor")
+"""The sections of a user's own configuration that a demo may try out: none leads to another host or database."""
+
 CONFIG = """\
-# Written by `tickerd demo`: the practice market in place of Yahoo. Nothing here touches the internet.
+{mark}: the practice market in place of Yahoo. Nothing here touches the internet.
 [network]
 proxy = "{proxy}"
 ca_file = "{ca_file}"
@@ -67,7 +78,7 @@ enabled = false
 """
 
 
-@click.command()
+@click.command(short_help="See it work now, against a practice market.")
 @click.option(
     "--folder",
     default=".tickerd-demo",
@@ -76,20 +87,85 @@ enabled = false
     help="Where the demo keeps its files.",
 )
 @click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after this long. Default: at Ctrl-C.")
-def demo(folder: Path, seconds: float | None) -> int:
+@click.option("--config", "config_file", metavar="FILE", help=f"Try your own {', '.join(TAKEN)} settings out.")
+@json_option("Print one JSON document at the end instead of text.")
+def demo(folder: Path, seconds: float | None, config_file: str | None, as_json: bool) -> int:
     """Watch tickerd work now: the whole daemon against a practice market on this machine.
 
     Prices are invented, everything else is real: 8,782 tickers over 89 encrypted connections into one SQL table.
     """
-    folder = make_folder(folder.resolve())
+    taken = _taken(config_file)
+    folder = folder.resolve()
+    _refuse_others_files(folder)
+    lock = FileLock(make_folder(folder) / "demo.lock")
+    acquire_or_say(lock, what="a demo")
+    lock.write_owner(str(os.getpid()))
+    say = _nothing if as_json else click.echo
     stopping = _stop_requests()
-    click.echo("tickerd demo: starting a practice market (invented prices, no internet) ...")
+    say("tickerd demo: starting a practice market (invented prices, no internet) ...")
+    _begin_anew(folder)
     with _practice_market(folder) as market:
-        config = _write_config(folder, market)
-        with _daemon(folder, config) as daemon:
-            reached = _watch(folder, daemon, stopping, seconds)
-    click.echo("tickerd demo: everything has ended; start it again whenever you like")
-    return EXIT_DONE if reached else EXIT_FAILED
+        config_written = _write_config(folder, market, taken)
+        with _daemon(folder, config_written) as daemon:
+            result = _watch(folder, daemon, stopping, seconds, say)
+    lock.release()
+    say("tickerd demo: everything has ended; start it again whenever you like")
+    if as_json:
+        print_json({"folder": str(folder), **asdict(result)})
+    return EXIT_DONE if result.full or stopping() else EXIT_FAILED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How far the table was filled: `after_s` seconds from the start until it was full, None if it never was."""
+
+    full: bool
+    after_s: float | None
+    total: int
+    priced: int
+    with_metrics: int
+
+
+def _nothing(_text: str) -> None:
+    """Say nothing."""
+
+
+def _taken(config_file: str | None) -> str:
+    """Return, as TOML, what the user's file sets in the sections that a demo may try out."""
+    if config_file is None:
+        return ""
+    loaded = load_config(config_file, clean_environment(os.environ), Path.cwd())
+    lines: list[str] = []
+    for section in TAKEN:
+        values = msgspec.to_builtins(getattr(loaded.settings, section))
+        changed = {key: value for key, value in values.items() if loaded.sources[f"{section}.{key}"] != "default"}
+        # Texts, numbers and truth values are written alike in JSON and in TOML.
+        lines += ["", f"[{section}]", *(f"{key} = {json_bytes(value).decode()}" for key, value in changed.items())]
+    return "\n".join(lines)
+
+
+def _refuse_others_files(folder: Path) -> None:
+    """FixByHand if the folder holds a configuration or a database that no demo has made."""
+    right = "give the demo a folder of its own with --folder"
+    config, database = folder / "config.toml", folder / DATABASE
+    if config.exists() and not read_text(config).startswith(MARK):
+        raise FixByHand("was not written by a demo", where=str(config), right=right)
+    if database.exists() and _origin(database) == "live":
+        raise FixByHand("holds live data", where=str(database), key="origin", right=right)
+
+
+def _origin(database: Path) -> str | None:
+    """Return whose data the database holds; None before the first write."""
+    url = f"sqlite:///{database}"
+    state = schema_version.check(url)
+    schema_version.refuse_strange(state, url)
+    if state.state == "empty":
+        return None
+    engine = open_reader_engine(url, service="cli")
+    try:
+        return read_origin(engine)
+    finally:
+        engine.dispose()
 
 
 def _stop_requests() -> Callable[[], bool]:
@@ -102,8 +178,11 @@ def _stop_requests() -> Callable[[], bool]:
 
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment without anything that could lead the demo to a real database or host."""
-    unwanted = {*ALIASES, *PROXY_VARIABLES, *(name.lower() for name in PROXY_VARIABLES)}
-    return {name: text for name, text in environ.items() if name not in unwanted and not name.startswith(PREFIX)}
+    return {
+        name: text
+        for name, text in environ.items()
+        if name not in ALIASES and name.upper() not in PROXY_VARIABLES and not name.startswith(PREFIX)
+    }
 
 
 @contextmanager
@@ -114,8 +193,7 @@ def _practice_market(folder: Path) -> Iterator[dict[str, Any]]:
         "127.0.0.1:0", folder / "practice-ca.pem", ready_file, universe=FIXED_8782, calendar="always", seed=1
     )
     with _child(command, log=folder / "practice-market.log") as process:
-        _wait_for(ready_file.exists, process, what="the practice market")
-        yield msgspec.json.decode(ready_file.read_bytes(), type=dict[str, Any])
+        yield wait_until_ready(ready_file, process.poll)
 
 
 @contextmanager
@@ -144,53 +222,60 @@ def _child(command: list[str], *, log: Path | None) -> Iterator[subprocess.Popen
             output.close()
 
 
-def _wait_for(true: Callable[[], bool], process: subprocess.Popen[bytes], *, what: str) -> None:
-    clock = SystemClock()
-    deadline_s = clock.monotonic_s() + READY_TIMEOUT_S
-    while not true():
-        if process.poll() is not None or clock.monotonic_s() > deadline_s:
-            raise RetryLater(f"{what} did not start (exit code {process.poll()})", right="see its log in the folder")
-        pause(0.05)
+def _begin_anew(folder: Path) -> None:
+    """Each practice market has a history of its own: what an earlier one left in table and journal is not of it."""
+    for suffix in ("", "-wal", "-shm"):
+        (folder / f"{DATABASE}{suffix}").unlink(missing_ok=True)
+    shutil.rmtree(folder / "state", ignore_errors=True)
 
 
-def _write_config(folder: Path, market: Mapping[str, Any]) -> Path:
+def _write_config(folder: Path, market: Mapping[str, Any], taken: str) -> Path:
     file = folder / "config.toml"
-    text = CONFIG.format(proxy=market["proxy_url"], ca_file=market["ca_file"], universe=FIXED_8782)
-    write_atomic(file, text.encode())
+    text = CONFIG.format(mark=MARK, proxy=market["proxy_url"], ca_file=market["ca_file"], universe=FIXED_8782)
+    write_atomic(file, (text + taken + "\n").encode())
     return file
 
 
-def _watch(folder: Path, daemon: subprocess.Popen[bytes], stopping: Callable[[], bool], seconds: float | None) -> bool:
-    """Tell how the table fills until asked to stop; True if it filled."""
+def _watch(
+    folder: Path,
+    daemon: subprocess.Popen[bytes],
+    stopping: Callable[[], bool],
+    seconds: float | None,
+    say: Callable[[str], None],
+) -> Result:
+    """Tell how the table fills until asked to stop."""
     clock = SystemClock()
     started_at, started_s = clock.utc_now(), clock.monotonic_s()
-    said_s, reached = started_s, False
+    said_s, after_s, counts = started_s, None, FreshCounts(total=0, priced=0, with_metrics=0)
     while not stopping() and (seconds is None or clock.monotonic_s() - started_s < seconds):
         if daemon.poll() is not None:
             raise RetryLater(f"the daemon ended (exit code {daemon.returncode})", right=f"see {folder / 'logs'}")
-        now_s = clock.monotonic_s()
-        if not reached:
-            counts = _counts(folder, started_at)
-            reached = counts is not None and _is_full(counts)
-            if counts and (reached or now_s - said_s >= SAY_EVERY_S):
+        if after_s is None:
+            counts = _counts(folder, started_at) or counts
+            now_s = clock.monotonic_s()
+            if _is_full(counts):
+                after_s = now_s - started_s
+            if after_s is not None or now_s - said_s >= SAY_EVERY_S:
                 said_s = now_s
-                click.echo(_words(counts, now_s - started_s))
-            if reached:
-                click.echo(_farewell(folder))
+                say(_words(counts, now_s - started_s))
+            if after_s is not None:
+                say(_farewell(folder))
         pause(LOOK_S)
-    return reached
+    return Result(full=after_s is not None, after_s=after_s and round(after_s, 3), **asdict(counts))
 
 
 def _counts(folder: Path, since: datetime) -> FreshCounts | None:
-    """Return the table's counts, None while there is no table yet."""
+    """Return the table's counts, None while there is no table yet or it is busy."""
+    url = f"sqlite:///{folder / DATABASE}"
     try:
-        engine = open_reader_engine(f"sqlite:///{folder / 'tickerd.db'}", service="cli")
+        schema_version.require_current(url)
+        engine = open_reader_engine(url, service="cli")
+        try:
+            return count_fresh(engine, since=since)
+        finally:
+            engine.dispose()
     except TickerdError:
         return None
-    try:
-        return count_fresh(engine, since=since)
-    finally:
-        engine.dispose()
 
 
 def _is_full(counts: FreshCounts) -> bool:
@@ -206,14 +291,15 @@ def _words(counts: FreshCounts, elapsed_s: float) -> str:
 
 
 def _farewell(folder: Path) -> str:
-    where, command = os.path.relpath(folder), os.path.relpath(sys.argv[0])
-    config = f"--config {where}/config.toml"
+    command, database, config = (
+        shlex.quote(os.path.relpath(path)) for path in (sys.argv[0], folder / DATABASE, folder / "config.toml")
+    )
     return f"""
 The table is full and stays fresh: prices each second, metrics each minute, until you press Ctrl-C.
 Look at it from another terminal:
 
-  sqlite3 {where}/tickerd.db "{QUERY}"
-  {command} status --watch {config}
-  {command} quote AAPL BRK.B {config}
-  {command} logs -f prices {config}
+  sqlite3 {database} "{QUERY}"
+  {command} status --watch --config {config}
+  {command} quote AAPL BRK.B --config {config}
+  {command} logs -f prices --config {config}
 """

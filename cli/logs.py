@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 import click
 import msgspec
 
-from cli.common import load, with_both
+from cli.common import json_option, load, with_config
 from core.clock import pause
-from core.errors import FixByHand
+from core.errors import FixByHand, TickerdError
 from core.logs import render_text
 
 POLL_S = 0.25
 OWN = "tickerd"
 
 
-@click.command()
+@click.command(short_help="Show the log of a process, or follow it.")
 @click.argument("name", default=OWN)
 @click.option("-f", "--follow", is_flag=True, help="Keep showing new lines until Ctrl-C, across rotation.")
 @click.option("-n", "--lines", default=50, show_default=True, type=click.IntRange(min=0), help="How many old lines.")
-@with_both
+@json_option("Print the lines as they stand in the file: one JSON document each.")
+@with_config
 def logs(name: str, follow: bool, lines: int, config_file: str | None, as_json: bool) -> None:
-    """Show the log of process NAME (prices, metrics, daily, recorder; default: the orchestrator's own).
-
-    With --json the lines come as they are in the file.
-    """
+    """Show the log of process NAME: prices, metrics, daily, recorder, prepare; default: the orchestrator's own."""
     file = _file(Path(load(config_file).settings.logging.dir), name)
     try:
         for line in _lines(file, last=lines, follow=follow):
@@ -39,29 +38,44 @@ def logs(name: str, follow: bool, lines: int, config_file: str | None, as_json: 
 
 def _file(folder: Path, name: str) -> Path:
     file = folder / f"{name}.jsonl"
-    if not file.is_file():
-        known = ", ".join(sorted(each.stem for each in folder.glob("*.jsonl"))) or "none yet"
-        raise FixByHand("no such log", where=str(file), right=f"logs there: {known}")
+    known = sorted(each.stem for each in folder.glob("*.jsonl"))
+    if name not in known:
+        right = f"logs there: {', '.join(known)}" if known else "`tickerd run` writes the first ones"
+        raise TickerdError("no such log", where=str(file), right=right)
+    if not os.access(file, os.R_OK):
+        raise FixByHand("cannot be read", where=str(file), right="allow this user to read it")
     return file
 
 
 def _lines(file: Path, *, last: int, follow: bool) -> Iterator[str]:
     """Yield the last lines, then, if `follow`, each new one; a file that was rotated away is read to its end first."""
-    stream = file.open(encoding="utf-8", errors="replace")
-    old = stream.read().splitlines()
-    yield from old[len(old) - last :] if last < len(old) else old
-    while follow:
-        while line := stream.readline():
-            yield line.rstrip("\n")
-        if _rotated(stream, file):
-            stream.close()
-            stream = file.open(encoding="utf-8", errors="replace")
-            continue
-        pause(POLL_S)
-    stream.close()
+    stream, torn = file.open("rb"), b""
+    try:
+        old = deque(stream, maxlen=last + 1)
+        if follow and old and not old[-1].endswith(b"\n"):
+            torn = old.pop()  # its rest is still to be written
+        yield from [_text(line) for line in old][-last:] if last else []
+        while follow:
+            rotated = _rotated(stream, file)  # asked first: what was written before the rotation is read below
+            for line in stream:
+                torn += line
+                if torn.endswith(b"\n"):
+                    yield _text(torn)
+                    torn = b""
+            if rotated:
+                stream.close()
+                stream = file.open("rb")
+            else:
+                pause(POLL_S)
+    finally:
+        stream.close()
 
 
-def _rotated(stream: TextIO, file: Path) -> bool:
+def _text(line: bytes) -> str:
+    return line.rstrip(b"\r\n").decode(errors="replace")
+
+
+def _rotated(stream: BinaryIO, file: Path) -> bool:
     try:
         return os.fstat(stream.fileno()).st_ino != file.stat().st_ino
     except FileNotFoundError:
@@ -70,7 +84,6 @@ def _rotated(stream: TextIO, file: Path) -> bool:
 
 def _readable(line: str) -> str:
     try:
-        event = msgspec.json.decode(line, type=dict[str, object])
-    except msgspec.MsgspecError:
-        return line  # a traceback, or what a library printed
-    return render_text(event) if "message" in event and "@timestamp" in event else line
+        return render_text(msgspec.json.decode(line, type=dict[str, object]))
+    except (msgspec.MsgspecError, KeyError, ValueError, TypeError):
+        return line  # a traceback, what a library printed, or JSON that is no event of ours

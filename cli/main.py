@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
 import click
 
-from core.errors import EXIT_USAGE, TickerdError
+from core import logs
+from core.errors import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, TickerdError
 from core.program import print_error
+
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 COMMANDS = {
     "run": "cli.run:run",
@@ -24,6 +28,7 @@ COMMANDS = {
     "plan": "cli.plan:plan",
     "quote": "cli.table:quote",
     "coverage": "cli.table:coverage",
+    "tail": "cli.tail:tail",
     "scanner": "cli.scanner:scanner",
     "universe": "cli.universe:universe",
     "db": "cli.database:db",
@@ -60,24 +65,51 @@ def tickerd() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
+    # What a command has to say it prints; `run` and `scanner` set up the logs that people asked for.
+    logs.configure(service="cli", level="error", style="text")
     try:
-        result = tickerd.main(args=arguments, prog_name="tickerd", standalone_mode=False)
-    except click.UsageError as error:
+        code = _code_of(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _reader_left()
+    return code
+
+
+def _code_of(arguments: Sequence[str] | None) -> int:
+    try:
+        # Not click's own main(): that turns a reader who left into exit 1.
+        with tickerd.make_context("tickerd", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            result = tickerd.invoke(context)
+    except click.exceptions.Exit as done:  # after --help
+        return done.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return EXIT_USAGE
     except click.ClickException as error:
-        error.show()
+        print_error(_in_one_line(error))
         return error.exit_code
     except click.Abort:
-        return 130  # 128 + SIGINT, as shells report it
+        print_error(TickerdError("not confirmed, nothing was changed", right="answer y, or give --yes"))
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     except TickerdError as error:
         print_error(error)
         return error.exit_code
-    except BrokenPipeError:
-        # `tickerd quote ... | head`: the reader has what it wanted. Silence the interpreter's own last flush.
-        sys.stdout = None
-        return 0
-    return result if isinstance(result, int) else 0
+    return result if isinstance(result, int) else EXIT_DONE
+
+
+def _in_one_line(error: click.ClickException) -> TickerdError:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context else "tickerd"
+    where = path.removeprefix("tickerd").strip()
+    return TickerdError(error.format_message().rstrip("."), where=where, right=f"see `{path} --help`")
+
+
+def _reader_left() -> int:
+    """`tickerd logs | head`: the reader has what it wanted. Spare the interpreter its own last flush."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_DONE
 
 
 if __name__ == "__main__":

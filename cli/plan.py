@@ -8,9 +8,8 @@ from typing import Any
 
 import click
 
-from cli.common import load, print_json, with_both
+from cli.common import WrongUsage, load, print_json, with_both
 from core.clock import SystemClock
-from core.errors import FixByHand
 from core.files import read_text
 from daemon.plan import days as planned_days
 from market.eastern import local_date, to_local
@@ -19,7 +18,7 @@ from market.sessions import build_calendar
 SHORTEST, LONGEST = 1, 366
 
 
-@click.command()
+@click.command(short_help="Show sessions, and what will start and stop when.")
 @click.option("--date", "start_text", metavar="DATE", help="First day, like 2026-11-27. Default: today.")
 @click.option("--days", type=click.IntRange(SHORTEST, LONGEST), help="How many days. Default: 5, or 1 with --date.")
 @with_both
@@ -37,11 +36,16 @@ def plan(start_text: str | None, days: int | None, config_file: str | None, as_j
 
 
 def _print_day(day: Mapping[str, Any], zone_name: str) -> None:
-    hours = f"{_local(day['open'], zone_name)} - {_local(day['close'], zone_name)}" if day["open"] else "closed"
-    reason = f", {day['reason']}" if day["reason"] else ""
-    click.echo(f"{date.fromisoformat(day['session']):%a} {day['session']}  {hours} ({day['kind']}{reason})")
+    click.echo(f"{date.fromisoformat(day['session']):%a} {day['session']}  {_hours(day, zone_name)}")
     for action in day["actions"]:
         click.echo(f"    {_local(action['at'], zone_name)}  {action['action']} {action['process']}")
+
+
+def _hours(day: Mapping[str, Any], zone_name: str) -> str:
+    if day["open"] is None:
+        return f"closed ({day['reason'] or day['kind']})"
+    note = f" ({day['kind']} close: {day['reason']})" if day["kind"] == "early" else ""
+    return f"{_local(day['open'], zone_name)} - {_local(day['close'], zone_name)}{note}"
 
 
 def _local(text: str, zone_name: str) -> str:
@@ -52,4 +56,6 @@ def _date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise FixByHand(f"{text!r} is no date", key="--date", right="write it like 2026-11-27") from error
+        raise WrongUsage(
+            f"{text!r} is no date", where="plan", key="--date", right="write it like 2026-11-27"
+        ) from error

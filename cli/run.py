@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import click
+import msgspec
 
-from cli.common import load, with_config
+from cli.common import json_option, load, with_config
 from daemon import main as daemon
 
 
-@click.command()
+@click.command(short_help="Keep the table fresh, in the foreground.")
+@json_option("Log in JSON lines, whatever `[logging] format` says.")
 @with_config
-def run(config_file: str | None) -> int:
-    """Run the orchestrator in the foreground.
+def run(config_file: str | None, as_json: bool) -> int:
+    """Keep the table fresh: run the orchestrator in the foreground.
 
     It starts and stops the scanners with the market and restarts what fails. Ctrl-C or SIGTERM stops everything.
     """
-    return daemon.run(load(config_file), environ=os.environ)
+    loaded = load(config_file)
+    if as_json:
+        settings = loaded.settings
+        logging = msgspec.structs.replace(settings.logging, format="json")
+        loaded = dataclasses.replace(loaded, settings=msgspec.structs.replace(settings, logging=logging))
+    return daemon.run(loaded, environ=os.environ)

@@ -4,37 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
-from cli.common import load, with_config
+from cli.common import load, print_json, with_both
 from core import logs
 from core.notify import Notifier
-from core.program import on_signals
-from core.progress import Progress
+from core.program import lost_errors_logged, on_signals
+from core.progress import Progress, Reporter
 from core.settings import Settings
 
 NAMES = ("prices", "metrics", "daily")
 
 
-@click.command()
+@click.command(short_help="Run one scanner by hand, without the orchestrator.")
 @click.argument("name", type=click.Choice(NAMES))
 @click.option("--once", is_flag=True, help="Do one cycle and end: a minute of prices, one pass of metrics or daily.")
-@with_config
-def scanner(name: str, once: bool, config_file: str | None) -> int:
+@with_both
+def scanner(name: str, once: bool, config_file: str | None, as_json: bool) -> int:
     """Run one scanner by hand, without the orchestrator.
 
     Exit 69 if the upstream cannot be reached, 75 if the scanner runs already or tickers are left to ask.
     """
     settings = load(config_file).settings
-    logs.configure(service=name, level=settings.logging.level, style=settings.logging.format)
-    bar = _bar()
-    with bar:
-        return asyncio.run(_scan(name, settings, once, _shown_on(bar)))
+    stages: dict[str, Progress] = {}
+    with _bar() as bar:
+        # Only now: while the bar is on, standard error writes above it.
+        logs.configure(service=name, level=settings.logging.level, style=settings.logging.format)
+        code = asyncio.run(_scan(name, settings, once, _shown_on(bar, stages)))
+    if as_json:
+        done = [{"stage": each.stage, "done": each.done, "total": each.total} for each in stages.values()]
+        print_json({"scanner": name, "exit_code": code, "stages": done})
+    return code
 
 
 def _bar() -> ProgressBar:
@@ -45,13 +49,14 @@ def _bar() -> ProgressBar:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    return ProgressBar(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
+    return ProgressBar(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), redirect_stdout=False)
 
 
-def _shown_on(bar: ProgressBar) -> Callable[[Progress], None]:
-    tasks = {}
+def _shown_on(bar: ProgressBar, stages: dict[str, Progress]) -> Reporter:
+    tasks: dict[str, TaskID] = {}
 
     def show(progress: Progress) -> None:
+        stages[progress.stage] = progress
         if progress.stage not in tasks:
             tasks[progress.stage] = bar.add_task(progress.stage, total=progress.total)
         bar.update(tasks[progress.stage], completed=progress.done, total=progress.total)
@@ -59,9 +64,10 @@ def _shown_on(bar: ProgressBar) -> Callable[[Progress], None]:
     return show
 
 
-async def _scan(name: str, settings: Settings, once: bool, report: Callable[[Progress], None]) -> int:
+async def _scan(name: str, settings: Settings, once: bool, report: Reporter) -> int:
     from scanners.main import scan  # here, so that `--help` does not import the network and the database
 
     stop = asyncio.Event()
     on_signals(stop.set)
-    return await scan(name, settings, stop, Notifier(None), once=once, report=report) or 0
+    with lost_errors_logged():
+        return await scan(name, settings, stop, Notifier(None), once=once, report=report) or 0

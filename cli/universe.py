@@ -7,12 +7,11 @@ from pathlib import Path
 
 import click
 
-from cli.common import load, print_json, with_both
+from cli.common import load, open_table, print_json, with_both
 from core.clock import SystemClock
 from core.errors import EXIT_DONE, EXIT_FAILED
 from core.files import read_text
 from market.universe import BUNDLED_UNIVERSE, parse_universe, with_bundled_facts
-from storage.engine import open_reader_engine
 from storage.universe import load_universe, read_tickers
 from storage.writer import Writer
 
@@ -26,7 +25,7 @@ def universe() -> None:
 @with_both
 def list_tickers(config_file: str | None, as_json: bool) -> None:
     """List the tickers that the table keeps fresh."""
-    engine = open_reader_engine(load(config_file).settings.database.url, service="cli")
+    engine = open_table(load(config_file))
     try:
         rows = read_tickers(engine)
     finally:
@@ -38,7 +37,7 @@ def list_tickers(config_file: str | None, as_json: bool) -> None:
             click.echo(row.ticker)
 
 
-@universe.command("import")
+@universe.command("import", short_help="Add the tickers of FILE to the table.")
 @click.argument("file", type=click.Path(path_type=Path))
 @with_both
 def import_file(file: Path, config_file: str | None, as_json: bool) -> int:

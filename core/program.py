@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,11 @@ def run(main: Main, *, service: str) -> int:
 async def _guarded(main: Main, settings: Settings) -> int:
     stop = asyncio.Event()
     on_signals(stop.set)
-    log_lost_errors()
     notifier = Notifier.from_environment()
     log = logs.get_logger(__name__)
     try:
-        return await main(settings, stop, notifier) or EXIT_DONE
+        with lost_errors_logged():
+            return await main(settings, stop, notifier) or EXIT_DONE
     except TickerdError as error:
         log.error("process_failed", error=str(error), exit_code=error.exit_code)
         notifier.status(str(error))
@@ -68,17 +69,23 @@ def on_signals(stop: Callable[[], None]) -> None:
         loop.add_signal_handler(number, stop)
 
 
-def log_lost_errors() -> None:
-    """From here on an error that nobody awaits is one line of the log, not a traceback. Needs a running loop.
+@contextmanager
+def lost_errors_logged() -> Iterator[None]:
+    """Within this an error that nobody awaits is one line of the log, not a traceback. Needs a running loop.
 
-    The libraries leave such errors: a WebSocket whose opening is cancelled raises in its own callbacks.
+    The libraries leave such errors: a WebSocket whose opening is cancelled raises in its own callbacks. What the
+    closing loop drops afterwards is no news, and must not follow the reason of the end: that is the last line.
     """
-    asyncio.get_running_loop().set_exception_handler(_log_lost)
+    loop, log = asyncio.get_running_loop(), logs.get_logger(__name__)
 
+    def words(context: dict[str, Any]) -> dict[str, str]:
+        return {"reason": context["message"], "error": repr(context.get("exception"))}
 
-def _log_lost(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    log = logs.get_logger(__name__)
-    log.warning("error_lost", reason=context["message"], error=repr(context.get("exception")))
+    loop.set_exception_handler(lambda _loop, context: log.warning("error_lost", **words(context)))
+    try:
+        yield
+    finally:
+        loop.set_exception_handler(lambda _loop, context: log.debug("error_lost", **words(context)))
 
 
 def print_error(error: TickerdError) -> None:

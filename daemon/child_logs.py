@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
+
 LINE_LIMIT = 2000  # bytes of the last line that are kept for the exit report
+COMPLAINTS = ("warning", "error")
 
 
 class ChildLog:
@@ -22,9 +25,9 @@ class ChildLog:
 
     @property
     def last_line(self) -> str:
-        """The last line that is not empty."""
+        """The last line that is not empty; of an event its name and error, and nothing if it was no complaint."""
         lines = [line for line in self._tail.splitlines() if line.strip()]
-        return lines[-1][:LINE_LIMIT].decode(errors="replace").strip() if lines else ""
+        return _words(lines[-1])[:LINE_LIMIT] if lines else ""
 
     def forget_tail(self) -> None:
         """A new process begins: what the old one said last is no longer its last line."""
@@ -74,3 +77,15 @@ class ChildLog:
 
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
+
+
+def _words(line: bytes) -> str:
+    try:
+        event = msgspec.json.decode(line, type=dict[str, object])
+    except msgspec.MsgspecError:
+        return line.decode(errors="replace").strip()
+    if event.get("log.level") not in COMPLAINTS:
+        return ""
+    raised = str(event.get("exception", "")).strip().splitlines()
+    error = event.get("error") or (raised[-1] if raised else "")
+    return f"{event.get('message')}: {error}" if error else str(event.get("message"))

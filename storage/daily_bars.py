@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from storage.schema import LARGEST_WHOLE
+from storage.schema import stocks_daily_bar
+from storage.values import holds
 from storage.writer import Transaction, Writer
 
 ROWS_A_TRANSACTION = 1000  # so that a back-fill never keeps the price flush waiting for long
@@ -31,7 +31,7 @@ class DailyBar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarResult:
-    """In bars; `refused`: not finite, not positive, or high and low that do not hold the others."""
+    """In bars; `refused`: not finite, not positive, of a wrong type, or high and low that do not hold the others."""
 
     written: int
     refused: int
@@ -40,12 +40,13 @@ class BarResult:
 def write_daily_bars(writer: Writer, bars: Iterable[DailyBar]) -> BarResult:
     """Insert or replace bars by (ticker, session_date); of two given for one key the last counts."""
     given = list(bars)
-    sound = {(bar.ticker, bar.session_date): bar for bar in given if _is_sound(bar)}
-    rows = [asdict(sound[key]) for key in sorted(sound)]
+    sound = [bar for bar in given if _is_sound(bar)]
+    last = {(bar.ticker, bar.session_date): bar for bar in sound}
+    rows = [asdict(last[key]) for key in sorted(last)]
     written = 0
     for start in range(0, len(rows), ROWS_A_TRANSACTION):
         written += _write(writer, rows[start : start + ROWS_A_TRANSACTION])
-    return BarResult(written=written, refused=sum(not _is_sound(bar) for bar in given))
+    return BarResult(written=written, refused=len(given) - len(sound))
 
 
 def _write(writer: Writer, rows: list[dict[str, Any]]) -> int:
@@ -58,10 +59,13 @@ def _write(writer: Writer, rows: list[dict[str, Any]]) -> int:
 
 
 def _is_sound(bar: DailyBar) -> bool:
-    prices = [bar.open, bar.high, bar.low, bar.close]
-    if bar.adj_close is not None:
-        prices.append(bar.adj_close)
-    if not all(math.isfinite(price) and price > 0 for price in prices):
+    values = asdict(bar)
+    if not all(holds(stocks_daily_bar, name, value) for name, value in values.items()):
+        return False
+    needed = [bar.ticker, bar.session_date, bar.open, bar.high, bar.low, bar.close, bar.source]
+    if any(value is None for value in needed):
+        return False
+    if min(bar.open, bar.high, bar.low, bar.close) <= 0 or (bar.adj_close is not None and bar.adj_close <= 0):
         return False
     held = bar.low <= min(bar.open, bar.close) and max(bar.open, bar.close) <= bar.high
-    return held and (bar.volume is None or 0 <= bar.volume <= LARGEST_WHOLE)
+    return held and (bar.volume is None or bar.volume >= 0)

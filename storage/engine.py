@@ -1,8 +1,10 @@
-"""Opens the database and says in one line what is wrong with it. Creates no file unless asked, runs no statement."""
+"""Opens the database and says in one line what is wrong with it. Creates no file unless asked, changes no row.
+
+Nothing here waits without bound: not for a lock that a stopped process holds, not for a server that has gone silent.
+"""
 
 from __future__ import annotations
 
-import functools
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -11,21 +13,33 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, ExceptionContext, QueuePool, create_engine, event
+from sqlalchemy.engine.interfaces import Dialect
 
 from core.config import redacted
 from core.errors import FixByHand, RetryLater, TickerdError
 from core.files import FileLock
 from core.logs import get_logger
+from storage.bounded import BoundedConnection
 
 log = get_logger(__name__)
 
 BUSY_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 5
+STATEMENT_TIMEOUT_S = 15.0
+ANSWER_MARGIN_S = 5.0  # the server's own time-out comes first; only a server that cannot tell is given up
 SQLITE = "sqlite:///"
 CONTENTION_SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED")
 CONTENTION_POSTGRESQL = ("40001", "40P01", "55P03")  # serialization failure, deadlock, lock not available in time
-AWAY_POSTGRESQL = ("08", "53", "57")  # connection, insufficient resources, operator intervention (with time-outs)
+AWAY_POSTGRESQL = (
+    "08",  # connection
+    "25006",  # read-only, say a standby after a failover
+    "25P03",  # ended by the server: this process stood still in mid-transaction
+    "53",  # insufficient resources, a full disk
+    "57",  # operator intervention, time-outs
+    "58",  # input and output
+)
+FULL_BY_OPTION = "durable"  # execution option: the commit is on the disk when it returns, even on SQLite
 WRITER_PRAGMAS = (
-    "synchronous=NORMAL",
     "foreign_keys=ON",
     "journal_size_limit=67108864",
     "cache_size=-16384",
@@ -33,7 +47,6 @@ WRITER_PRAGMAS = (
 )
 SESSION_POSTGRESQL = {
     "synchronous_commit": "on",
-    "statement_timeout": "15s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "30s",
     "timezone": "UTC",
@@ -45,21 +58,30 @@ def file_of(url: str) -> Path | None:
     return Path(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else None
 
 
-def open_engine(url: str, *, service: str, create: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Engine:
+def open_engine(
+    url: str,
+    *,
+    service: str,
+    create: bool = False,
+    busy_timeout_s: float = BUSY_TIMEOUT_S,
+    statement_timeout_s: float = STATEMENT_TIMEOUT_S,
+) -> Engine:
     """Return an engine for writing. `create`: the SQLite file may be made (and is then put into WAL mode).
 
     Every transaction of it starts with BEGIN IMMEDIATE on SQLite: a deferred one that reads and then writes
-    fails at once with SQLITE_BUSY_SNAPSHOT, whatever the time-out.
+    fails at once with SQLITE_BUSY_SNAPSHOT, whatever the time-out. A commit waits for the disk only with the
+    execution option "durable": prices are told again within a second, a lease or a run is not.
     """
     file = file_of(url)
     if file is None:
-        return _postgresql(url, service=service, read_only=False)
+        return _postgresql(url, service=service, read_only=False, statement_timeout_s=statement_timeout_s)
     _check_writable(file, create=create)
-    warn_of_wal_reset_bug()
     engine = _sqlite(file, mode="rwc" if create else "rw", pragmas=WRITER_PRAGMAS, busy_timeout_s=busy_timeout_s)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        level = "FULL" if connection.get_execution_options().get(FULL_BY_OPTION) else "NORMAL"
+        connection.exec_driver_sql(f"PRAGMA synchronous={level}")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
@@ -69,14 +91,14 @@ def open_reader_engine(url: str, *, service: str, busy_timeout_s: float = BUSY_T
     """Return an engine that cannot write (SQLite `mode=ro`, PostgreSQL read-only) and never waits for writers."""
     file = file_of(url)
     if file is None:
-        return _postgresql(url, service=service, read_only=True)
+        return _postgresql(url, service=service, read_only=True, statement_timeout_s=STATEMENT_TIMEOUT_S)
     _check_readable(file)
     return _sqlite(file, mode="ro", pragmas=("query_only=ON",), busy_timeout_s=busy_timeout_s)
 
 
 @contextmanager
-def writers_lock(url: str) -> Iterator[None]:
-    """Hold the one lock of all writers of a SQLite file; on another database nothing.
+def writers_lock(url: str, *, timeout_s: float = BUSY_TIMEOUT_S) -> Iterator[None]:
+    """Hold the one lock of all writers of a SQLite file; on another database nothing. RetryLater: others keep it.
 
     No commit then meets a checkpoint (see `warn_of_wal_reset_bug`) and no writer starves.
     """
@@ -86,11 +108,17 @@ def writers_lock(url: str) -> Iterator[None]:
         return
     lock = FileLock(file.with_name(file.name + ".lock"))
     try:
-        lock.acquire()
+        taken = lock.acquire_within(timeout_s)
     except OSError as error:
-        raise FixByHand(
+        raise RetryLater(
             f"cannot be locked ({error.strerror})", where=str(lock.path), right="allow this user to write to it"
         ) from error
+    if not taken:
+        raise RetryLater(
+            f"another writer has held the lock for {timeout_s:g} s",
+            where=str(lock.path),
+            right="resume or end that process",
+        )
     try:
         yield
     finally:
@@ -112,6 +140,8 @@ def _sqlite(file: Path, *, mode: Literal["ro", "rw", "rwc"], pragmas: tuple[str,
             address, uri=True, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False
         )
         try:
+            if mode == "rwc":
+                connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # takes only while the file holds no table
             if mode != "ro":
                 set_wal(connection)
             for pragma in pragmas:
@@ -126,11 +156,24 @@ def _sqlite(file: Path, *, mode: Literal["ro", "rw", "rwc"], pragmas: tuple[str,
     )
 
 
-def _postgresql(url: str, *, service: str, read_only: bool) -> Engine:
-    session = SESSION_POSTGRESQL | {"default_transaction_read_only": "on" if read_only else "off"}
+def _postgresql(url: str, *, service: str, read_only: bool, statement_timeout_s: float) -> Engine:
+    session = SESSION_POSTGRESQL | {
+        "statement_timeout": f"{statement_timeout_s * 1000:.0f}",
+        "default_transaction_read_only": "on" if read_only else "off",
+    }
     options = " ".join(f"-c {key}={value}" for key, value in session.items())
-    arguments: dict[str, Any] = {"application_name": service, "options": options, "connect_timeout": 5}
-    return _tell_errors(create_engine(url, connect_args=arguments, pool_size=2, pool_pre_ping=True), url)
+    arguments: dict[str, Any] = {"application_name": service, "options": options, "connect_timeout": CONNECT_TIMEOUT_S}
+    if read_only:
+        arguments["prepare_threshold"] = None  # a migration would break a prepared plan
+    engine = create_engine(url, connect_args=arguments, pool_size=2, pool_pre_ping=True)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Dialect, _record: object, given: Any, named: Any) -> BoundedConnection:
+        connection = BoundedConnection.connect(*given, **named)
+        connection.patience_s = statement_timeout_s + ANSWER_MARGIN_S
+        return connection
+
+    return _tell_errors(engine, url)
 
 
 def _check_writable(file: Path, *, create: bool) -> None:
@@ -169,6 +212,8 @@ def _tell_errors(engine: Engine, url: str) -> Engine:
 
     @event.listens_for(engine, "handle_error")
     def tell(context: ExceptionContext) -> TickerdError | None:
+        if _is_plan_outdated(context.original_exception):
+            context.is_disconnect = True  # this connection and all in the pool hold plans from before the migration
         return translate(context.original_exception, url)
 
     return engine
@@ -177,7 +222,13 @@ def _tell_errors(engine: Engine, url: str) -> Engine:
 def is_contention(cause: BaseException | None) -> bool:
     """Whether the driver's error `cause` says that the whole transaction may simply be run again now."""
     name = getattr(cause, "sqlite_errorname", None) or ""
-    return name.startswith(CONTENTION_SQLITE) or getattr(cause, "sqlstate", None) in CONTENTION_POSTGRESQL
+    state = getattr(cause, "sqlstate", None)
+    return name.startswith(CONTENTION_SQLITE) or state in CONTENTION_POSTGRESQL or _is_plan_outdated(cause)
+
+
+def _is_plan_outdated(cause: BaseException | None) -> bool:
+    """Whether a migration has changed what a prepared statement returns; prepared anew it works."""
+    return getattr(cause, "sqlstate", None) == "0A000" and "cached plan" in str(cause)
 
 
 def translate(cause: BaseException, url: str) -> TickerdError | None:
@@ -195,9 +246,9 @@ def _translate_sqlite(cause: sqlite3.Error, where: str) -> TickerdError | None:
         return FixByHand("is not a SQLite database", where=where, right="move it away or set database.url")
     if name.startswith("SQLITE_CORRUPT"):
         return FixByHand(f"is damaged ({cause})", where=where, right="restore a backup")
-    if name.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
-        return FixByHand(f"is read-only ({cause})", where=where, right="allow this user to write to it")
-    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL")):
+    if name.startswith(("SQLITE_READONLY", "SQLITE_PERM")):
+        return RetryLater(f"is read-only ({cause})", where=where, right="allow this user to write to it")
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_PROTOCOL")):
         return RetryLater(f"does not answer ({cause})", where=where, right="check the disk")
     return None
 
@@ -205,7 +256,7 @@ def _translate_sqlite(cause: sqlite3.Error, where: str) -> TickerdError | None:
 def _translate_postgresql(cause: BaseException, where: str) -> TickerdError | None:
     state = getattr(cause, "sqlstate", None)
     first_line = (str(cause).splitlines() or [""])[0]
-    if state in CONTENTION_POSTGRESQL:
+    if is_contention(cause):
         return RetryLater(f"is busy ({first_line})", where=where, right="try again")
     if state is None and type(cause).__name__ in ("OperationalError", "InterfaceError"):
         return RetryLater(f"does not answer ({first_line})", where=where, right="start it or set database.url")
@@ -214,9 +265,8 @@ def _translate_postgresql(cause: BaseException, where: str) -> TickerdError | No
     return None
 
 
-@functools.cache
 def warn_of_wal_reset_bug(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> bool:
-    """Say once per process if this SQLite can lose a commit that meets a checkpoint (sqlite.org/wal.html#walresetbug).
+    """Say if this SQLite can lose a commit that meets a checkpoint (sqlite.org/wal.html#walresetbug).
 
     Our writers hold one file lock around each transaction, so that no commit meets a checkpoint; others may not.
     """

@@ -21,7 +21,7 @@ from core.program import run
 from core.settings import Database, Settings, Universe
 from market.universe import BUNDLED_UNIVERSE, Listing, Refusal, UniverseFile, parse_universe, select, with_bundled_facts
 from storage import schema_version
-from storage.engine import file_of
+from storage.engine import file_of, warn_of_wal_reset_bug
 from storage.universe import UniverseLoad, load_universe
 from storage.writer import Transaction, Writer
 
@@ -37,6 +37,8 @@ def prepare(settings: Settings) -> None:
     found = _bring_schema(settings.database)
     with Writer.open(settings.database.url, service=SERVICE, origin=None, clock=SystemClock()) as writer:
         loaded, listed = _bring_universe(writer, settings.universe)
+    if file_of(settings.database.url) is not None:
+        warn_of_wal_reset_bug()
     log.info(
         "database_prepared",
         database=redacted(settings.database.url),
@@ -77,7 +79,9 @@ def _bring_universe(writer: Writer, universe: Universe) -> tuple[UniverseLoad, i
             "leaves no ticker", where=str(path), key="universe.include_etfs", right="list stocks or include ETFs"
         )
     loaded = load_universe(writer, wanted, complete=True)
-    writer.run(lambda tx: tx.execute("put_meta", {"key": FINGERPRINT, "value": fingerprint}), source="universe")
+    writer.run(
+        lambda tx: tx.execute("put_meta", {"key": FINGERPRINT, "value": fingerprint}), source="universe", durable=True
+    )
     return loaded, len(wanted)
 
 

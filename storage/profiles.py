@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
+from storage.schema import stocks_stock
+from storage.values import holds, is_words
 from storage.writer import Transaction, Writer
 
 
@@ -30,9 +31,12 @@ class Profile:
 
 
 def write_profiles(writer: Writer, profiles: Sequence[Profile], *, at: datetime) -> int:
-    """Write what each profile says and keep the rest; return how many rows took it. Not finite = not said."""
-    newest = {profile.ticker: profile for profile in profiles}
-    rows = [_finite(asdict(newest[ticker])) | {"at": at} for ticker in sorted(newest)]
+    """Write what each profile says and keep the rest; return how many rows took it.
+
+    A number that is not finite and a value of a wrong type count as not said.
+    """
+    newest = {profile.ticker: profile for profile in profiles if is_words(profile.ticker)}
+    rows = [_possible(asdict(newest[ticker])) | {"at": at} for ticker in sorted(newest)]
 
     def body(tx: Transaction) -> int:
         written = tx.execute_many("write_profile", [row | {"seq": tx.seq} for row in rows])
@@ -42,7 +46,5 @@ def write_profiles(writer: Writer, profiles: Sequence[Profile], *, at: datetime)
     return writer.run(body, source="daily")
 
 
-def _finite(values: dict[str, object]) -> dict[str, object]:
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
-    }
+def _possible(values: dict[str, object]) -> dict[str, object]:
+    return {name: value if holds(stocks_stock, name, value) else None for name, value in values.items()}

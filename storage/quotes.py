@@ -3,7 +3,8 @@
 Rules, for each ticker in one transaction:
 - a field that the answer leaves out keeps its value; only bid, ask, their sizes and the two P/Es become NULL,
   because there absence says "none now";
-- a number that is not finite, or not positive where it must be, counts as left out, and the quote as refused;
+- a number that is not finite, or not positive where it must be, and a value of a wrong type count as left out, and
+  the quote as refused;
 - an answer older than the row's metrics_updated_at changes nothing;
 - the price group is taken if the table has no price, if the quote is of the same price_time, or if it is of a
   newer one inside [open, close + 15 min] of the given session;
@@ -13,15 +14,15 @@ Rules, for each ticker in one transaction:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from market.quotes import Quote
-from storage.schema import LARGEST_WHOLE
+from storage.schema import stocks_stock
 from storage.universe import unknown_tickers
+from storage.values import holds, is_words
 from storage.writer import Transaction, Writer
 
 Group = Literal["metrics", "daily"]
@@ -77,12 +78,14 @@ def write_quotes(
 
     A bound of the session that is None does not bind.
     """
-    newest = {quote.ticker: quote for quote in quotes}
+    newest = {quote.ticker: quote for quote in quotes if is_words(quote.ticker)}
     sound = [_sound_fields(newest[ticker]) for ticker in sorted(newest)]
     in_session = _session_test(session_opens_at, session_closes_at)
     rows = [_row(values, at=at, opens_at=session_opens_at, in_session=in_session) for values, _ in sound]
     impossible = {values["ticker"] for values, refused in sound if refused}
-    return writer.run(lambda tx: _write(tx, rows, group=group, impossible=impossible), source=group)
+    result = writer.run(lambda tx: _write(tx, rows, group=group, impossible=impossible), source=group)
+    nameless = sum(not is_words(quote.ticker) for quote in quotes)
+    return replace(result, refused=result.refused + nameless)
 
 
 def _row(
@@ -125,9 +128,9 @@ def _sound_fields(quote: Quote) -> tuple[dict[str, Any], int]:
     return values | dict.fromkeys(refused), len(refused)
 
 
-def _is_possible(name: str, value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+def _is_possible(name: str, value: Any) -> bool:
+    if value is None or name == "ticker":
         return True
-    if not math.isfinite(value) or (isinstance(value, int) and abs(value) > LARGEST_WHOLE):
+    if not holds(stocks_stock, name, value):
         return False
     return (name not in POSITIVE or value > 0) and (name not in NOT_NEGATIVE or value >= 0)

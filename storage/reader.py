@@ -1,14 +1,35 @@
-"""Reads what others show: quotes with their ages, the origin. Never writes, never waits for a writer."""
+"""Reads what others show: quotes with their ages, changes as they come, the origin. Never writes or waits for a writer.
+
+`Reader` is also for programs of yours, a web site say, on the same machine or on another one (PostgreSQL):
+
+    from storage.reader import Reader
+
+    with Reader("sqlite:////srv/tickerd/tickerd.db") as reader:
+        seq = 0
+        while True:
+            changes = reader.changes(seq, columns=("current_price", "price_time"))
+            for row in changes.rows:
+                publish(row["ticker"], row["current_price"])
+            seq = changes.seq
+            time.sleep(0.2)
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Self
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Boolean, Connection, Date, Engine, select
 
-from storage.schema import app_meta, stocks_stock
+from core.clock import Clock, SystemClock
+from core.errors import RetryLater
+from storage import schema_version
+from storage.coverage import read_coverage
+from storage.engine import file_of, open_reader_engine
+from storage.queries import query
+from storage.schema import UtcTime, app_meta, stocks_stock
 
 GROUPS = ("price", "metrics", "daily")
 VALUES_A_STATEMENT = 500  # an old SQLite takes at most 999 parameters
@@ -37,3 +58,135 @@ def read_origin(engine: Engine) -> str | None:
     """Return "live" or "practice"; None before the first write."""
     with engine.connect() as connection:
         return connection.execute(select(app_meta.c.value).where(app_meta.c.key == "origin")).scalar_one_or_none()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """Rows of `stocks_stock` in the order of their change_seq; `seq`: give it to the next call."""
+
+    rows: list[dict[str, Any]]
+    seq: int
+
+
+class Reader:
+    """A read-only client of one database, usable by any of a process's threads. RetryLater: the database is away."""
+
+    def __init__(self, url: str, *, service: str = "reader", clock: Clock | None = None) -> None:
+        """`url` as in `[database] url`; FixByHand if the schema is not this program's."""
+        self._url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+        self._service, self._clock = service, clock or SystemClock()
+        schema_version.require_current(self._url)
+        self._file_id = _file_id(self._url)
+        self._engine = open_reader_engine(self._url, service=service)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def seq(self) -> int:
+        """Return the number of the newest committed write: one row read, so poll it as often as you like."""
+        with self._connect() as connection:
+            return _newest(connection)
+
+    def changes(self, since: int, *, limit: int | None = None, columns: Sequence[str] | None = None) -> Changes:
+        """Return each row whose values changed after write `since` (0: every row), as it is now.
+
+        `columns`: only these, with `ticker` and `change_seq`: the fewer, the cheaper. `limit`: about so many rows;
+        a write is never cut in two, so ask again until `seq` stands still. A row that is only confirmed unchanged
+        does not come. If the table is younger than `since`, because a backup was restored, every row comes and
+        `seq` goes back.
+        """
+        names = _names(columns)
+        with self._connect() as connection:
+            newest = _newest(connection)
+            if newest == since:
+                return Changes(rows=[], seq=since)
+            # Writers commit one after the other: what is at or below `newest` is visible now. What is written from
+            # here on carries a greater number and comes with a later call.
+            start = since if since < newest else 0
+            until = newest if limit is None else _cut(connection, start, newest, limit)
+            wanted = (
+                f"SELECT {', '.join(names)} FROM stocks_stock WHERE change_seq > {start:d} AND change_seq <= {until:d}"
+            )
+            found = connection.exec_driver_sql(wanted).fetchall()
+        return Changes(rows=_rows(names, found, connection.dialect.name), seq=until)
+
+    def quotes(self, tickers: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
+        """Return (rows, unknown): every column of these tickers with the ages of their groups in seconds."""
+        return read_quotes(self._current(), tickers, at=self._clock.utc_now())
+
+    def coverage(self) -> dict[str, dict[str, Any]]:
+        """Return for each group of fields how many tickers are fresh, and ages; see `tickerd coverage --json`."""
+        return read_coverage(self._current(), at=self._clock.utc_now())
+
+    def _connect(self) -> Connection:
+        return self._current().connect()
+
+    def _current(self) -> Engine:
+        """Return the engine, opened anew if the SQLite file was replaced: the old one would show the old file."""
+        file_id = _file_id(self._url)
+        if file_id != self._file_id:
+            schema_version.require_current(self._url)
+            self._engine.dispose()
+            self._file_id = file_id
+        return self._engine
+
+
+def _newest(connection: Connection) -> int:
+    return int(connection.exec_driver_sql(query("newest_seq", connection.dialect.name)).scalar_one())
+
+
+def _cut(connection: Connection, start: int, newest: int, limit: int) -> int:
+    """Return the number of the write that the row in place `limit` belongs to, `newest` if there are fewer."""
+    place = {"since": start, "newest": newest, "skip": max(limit, 1) - 1}
+    found = connection.exec_driver_sql(query("change_in_place", connection.dialect.name), place)
+    return int(found.scalar_one_or_none() or newest)
+
+
+def _names(columns: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the columns to read; ValueError for one that the table has not, which also keeps SQL out of the names."""
+    known = stocks_stock.columns.keys()
+    unknown = [name for name in columns or () if name not in known]
+    if unknown:
+        raise ValueError(f"stocks_stock has no column {', '.join(unknown)}")
+    return tuple(known if columns is None else dict.fromkeys(("ticker", "change_seq", *columns)))
+
+
+def _rows(names: tuple[str, ...], found: Sequence[Sequence[Any]], dialect: str) -> list[dict[str, Any]]:
+    """Return dicts in the order of their change_seq.
+
+    Sorting here and reading SQLite's texts here cost a fifth of what the database and SQLAlchemy's rows would.
+    """
+    place = names.index("change_seq")
+    rows = [dict(zip(names, values, strict=True)) for values in sorted(found, key=lambda values: int(values[place]))]
+    if dialect == "sqlite":
+        for name, read in _conversions(names):
+            for row in rows:
+                if row[name] is not None:
+                    row[name] = read(row[name])
+    return rows
+
+
+def _conversions(names: Sequence[str]) -> list[tuple[str, Callable[[Any], Any]]]:
+    kinds: tuple[tuple[type, Callable[[Any], Any]], ...] = (
+        (UtcTime, lambda text: datetime.fromisoformat(text + "+00:00")),
+        (Date, date.fromisoformat),
+        (Boolean, bool),
+    )
+    return [(name, read) for name in names for kind, read in kinds if isinstance(stocks_stock.c[name].type, kind)]
+
+
+def _file_id(url: str) -> tuple[int, int] | None:
+    file = file_of(url)
+    if file is None:
+        return None
+    try:
+        found = file.stat()
+    except OSError as error:
+        raise RetryLater(f"is away ({error.strerror})", where=str(file), right="put the file back") from error
+    return found.st_dev, found.st_ino

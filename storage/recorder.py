@@ -21,10 +21,13 @@ from msgspec import Meta
 from sqlalchemy import func, select
 
 from core.clock import Clock, SystemClock
+from core.files import read_text
 from core.logs import get_logger
 from core.notify import Notifier
 from core.program import run
 from core.settings import Settings
+from market.sessions import build_calendar
+from storage.housekeeping import Housekeeper
 from storage.schema import scanner_event
 from storage.writer import Transaction, Writer
 
@@ -147,7 +150,7 @@ class Recorder:
             msgspec.structs.asdict(event) | {"detail": None if event.detail is None else json.dumps(event.detail)}
             for event in events
         ]
-        self.recorded += self._writer.run(lambda tx: tx.execute_many("put_event", rows), source="events")
+        self.recorded += self._writer.run(lambda tx: tx.execute_many("put_event", rows), source="events", durable=True)
         for event in events:
             self._known[event.source] = max(event.seq, self._known.get(event.source, -1))
 
@@ -159,12 +162,14 @@ def _recorded(tx: Transaction) -> dict[str, int]:
 
 
 async def main(settings: Settings, stop: asyncio.Event, notifier: Notifier, clock: Clock | None = None) -> None:
-    """Drain every second until asked to stop, and once more then."""
+    """Drain every second until asked to stop, and once more then; keep house once a day while the market is closed."""
     clock = clock or SystemClock()
     journal = Journal(Path(settings.state.dir) / "events.jsonl")
+    calendar = build_calendar(settings.market, read=read_text)
     writer = await asyncio.to_thread(Writer.open, settings.database.url, service=SERVICE, origin=None, clock=clock)
     with writer, contextlib.closing(journal):
         recorder = await asyncio.to_thread(Recorder, writer, journal)
+        housekeeper = await asyncio.to_thread(Housekeeper, writer, calendar)
         notifier.ready()
         log.info("recorder_started", journal=settings.state.dir)
         while True:
@@ -173,6 +178,7 @@ async def main(settings: Settings, stop: asyncio.Event, notifier: Notifier, cloc
             notifier.beat(facts={"events_recorded": recorder.recorded, "lines_refused": recorder.refused})
             if stopping:
                 break
+            await asyncio.to_thread(housekeeper.work_if_due, clock.utc_now())
             await clock.sleep(POLL_S)
     log.info("recorder_stopped", events_recorded=recorder.recorded, lines_refused=recorder.refused)
 

@@ -25,7 +25,7 @@ def start_run(writer: Writer, *, scanner: str, session_date: date, expected: int
         assert created is not None
         return int(created[0])
 
-    return writer.run(body, source="runs")
+    return writer.run(body, source="runs", durable=True)
 
 
 def finish_run(
@@ -43,7 +43,7 @@ def finish_run(
     counts = {"updated": updated, "failed": failed, "skipped": skipped}
     ended = update(scanner_run).where(scanner_run.c.id == run_id)
     values = counts | {"status": status, "detail": dict(detail), "finished_at": at}
-    writer.run(lambda tx: tx.connection.execute(ended.values(values)), source="runs")
+    writer.run(lambda tx: tx.connection.execute(ended.values(values)), source="runs", durable=True)
 
 
 def last_complete(engine: Engine, scanner: str, session_date: date) -> bool:

@@ -26,7 +26,7 @@ from sqlalchemy import (
     true,
 )
 
-NEWEST_REVISION = "0001"
+NEWEST_REVISION = "0002"
 """The schema that this program reads and writes; a test holds it against the newest migration."""
 LARGEST_WHOLE = 2**63 - 1
 """What a BIGINT holds."""
@@ -277,3 +277,27 @@ change_marker = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("committed_at", UtcTime, nullable=False),
 )
+
+VIEWS = {
+    "stocks_freshness": (
+        "ticker",
+        "price_age_s",
+        "metrics_age_s",
+        "daily_age_s",
+        "price_updated_at",
+        "metrics_updated_at",
+        "daily_updated_at",
+    ),
+    "coverage_by_day": (
+        "day",
+        "field_group",
+        "minutes",
+        "fresh",
+        "unchanged",
+        "no_trade",
+        "unknown",
+        "total",
+        "share",
+    ),
+}
+"""View -> its columns; the migrations hold their statements."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, inspect
 
 from core.config import redacted
 from core.errors import FixByHand
-from storage.engine import file_of, open_engine, open_reader_engine, writers_lock
+from storage.engine import FULL_BY_OPTION, file_of, open_engine, open_reader_engine, writers_lock
 from storage.queries import query
 from storage.schema import METADATA, NEWEST_REVISION, VERSION_TABLE, stocks_stock
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SERVICE = "schema"
 CHECK_TIMEOUT_S = 1.0  # readers of a file in WAL mode wait for nobody but a program that locks them out for good
+MIGRATION_TIMEOUT_S = 600.0  # a statement of a migration may rewrite a whole table
 UPGRADE = "run `tickerd db upgrade`"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -111,7 +112,7 @@ def downgrade(url: str, revision: str) -> SchemaState:
 
 def _migrate(url: str, target: str) -> SchemaState:
     """Move the schema in one transaction, one process at a time, from a state read under the lock."""
-    engine = open_engine(url, service=SERVICE, create=True)
+    engine = open_engine(url, service=SERVICE, create=True, statement_timeout_s=MIGRATION_TIMEOUT_S)
     with writers_lock(url):
         try:
             return _in_one_transaction(engine, url, target)
@@ -123,7 +124,7 @@ def _in_one_transaction(engine: Engine, url: str, target: str) -> SchemaState:
     # Imported here: only a migration needs Alembic, and every scanner imports this module.
     from alembic import command
 
-    with engine.begin() as connection:
+    with engine.execution_options(**{FULL_BY_OPTION: True}).begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(query("lock_writers", "postgresql"))
         found = read_state(connection)

@@ -45,7 +45,7 @@ def load_universe(writer: Writer, listings: Sequence[Listing], *, complete: bool
         added = [listing for ticker, listing in wanted.items() if ticker not in held]
         changed = [listing for ticker, listing in wanted.items() if ticker in held and _says_new(listing, held[ticker])]
         gone = [ticker for ticker, row in held.items() if row["is_listed"] and ticker not in wanted] if complete else []
-        rows = [_row(listing, tx.seq) for listing in sorted([*added, *changed], key=lambda listing: listing.ticker)]
+        rows = [_row(listing, tx) for listing in sorted([*added, *changed], key=lambda listing: listing.ticker)]
         tx.wrote(tx.execute_many("put_listing", rows))
         tx.wrote(tx.execute_many("unlist", [{"ticker": ticker, "seq": tx.seq} for ticker in sorted(gone)]))
         return UniverseLoad(added=len(added), updated=len(changed), unlisted=len(gone))
@@ -53,8 +53,10 @@ def load_universe(writer: Writer, listings: Sequence[Listing], *, complete: bool
     return writer.run(body, source="universe")
 
 
-def _row(listing: Listing, seq: int) -> dict[str, Any]:
-    return {"ticker": listing.ticker, "seq": seq} | {name: getattr(listing, name) for name in FACTS}
+def _row(listing: Listing, tx: Transaction) -> dict[str, Any]:
+    # A new row has a last_updated at once: PostgreSQL would sort NULL before the newest of the others.
+    facts = {name: getattr(listing, name) for name in FACTS}
+    return {"ticker": listing.ticker, "seq": tx.seq, "at": tx.now} | facts
 
 
 def _says_new(listing: Listing, held: dict[str, Any]) -> bool:

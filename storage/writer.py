@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import platform
 import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any, Literal, Self, TypeVar
 
@@ -18,15 +19,17 @@ from core.clock import Clock, pause
 from core.errors import FixByHand, RetryLater
 from core.logs import get_logger
 from storage import schema_version
-from storage.engine import BUSY_TIMEOUT_S, file_of, is_contention, open_engine, writers_lock
+from storage.engine import BUSY_TIMEOUT_S, FULL_BY_OPTION, file_of, is_contention, open_engine, translate, writers_lock
 from storage.queries import query
 from storage.schema import parameter
+from storage.wal import LogKeeper
 
 log = get_logger(__name__)
 T = TypeVar("T")
 Origin = Literal["live", "practice"]
 ATTEMPTS = 5
 FIRST_WAIT_S = 0.05  # with jitter, doubled each time: two writers that met do not meet again
+RETRY_WITHIN_S = 10.0  # an attempt may itself wait as long; after that the caller knows better what to do
 LEASE = "writer"
 
 
@@ -37,8 +40,9 @@ class StaleWriter(FixByHand):
 class Transaction:
     """One open transaction: `seq` is the change number of its rows, `now` the time of its start."""
 
-    def __init__(self, connection: Connection, *, seq: int, now: datetime) -> None:
+    def __init__(self, connection: Connection, url: str, *, seq: int, now: datetime) -> None:
         self.connection, self.seq, self.now = connection, seq, now
+        self._url = url
         self.dialect = connection.dialect.name
         self.rows_changed = 0
 
@@ -54,9 +58,17 @@ class Transaction:
         given = [{key: parameter(value, self.dialect) for key, value in row.items()} for row in rows]
         return self.connection.exec_driver_sql(query(name, self.dialect), given).rowcount
 
-    def execute_prepared(self, name: str, rows: list[tuple[Any, ...]]) -> int:
-        """Run the named statement for rows whose values are already in the driver's form: the hot path."""
-        return self.connection.exec_driver_sql(query(name, self.dialect), rows).rowcount
+    def execute_prepared(self, name: str, rows: Iterable[tuple[Any, ...]]) -> int:
+        """Run the named statement for rows whose values are in the driver's form: SQLite's hot path, past SQLAlchemy.
+
+        The driver takes the rows one by one; a list of thousands of tuples would cost a tenth of the flush.
+        """
+        cursor = self.connection.connection.cursor()
+        try:
+            cursor.executemany(query(name, self.dialect), rows)  # type: ignore[arg-type]  # sqlite3 takes any iterable
+        except sqlite3.Error as error:
+            raise translate(error, self._url) or error from error
+        return cursor.rowcount
 
     def wrote(self, rows: int) -> None:
         """Note that `rows` rows carry this transaction's `seq`: its source's change marker then moves to it."""
@@ -75,11 +87,17 @@ class Writer:
         origin: Origin | None,
         epoch: int,
         clock: Clock,
+        busy_timeout_s: float,
         wait: Callable[[float], None],
     ) -> None:
         self._engine, self._url, self._service = engine, url, service
+        self.dialect = engine.dialect.name
         self._origin, self._epoch, self.clock, self._wait = origin, epoch, clock, wait
+        self._busy_timeout_s = busy_timeout_s
         self._file_id = _file_id(url)
+        self._introduced = False  # whether lease and origin are in the database since it was opened
+        file = file_of(url)
+        self._log_keeper = None if file is None else LogKeeper(file)
 
     @classmethod
     def open(
@@ -99,12 +117,24 @@ class Writer:
         """
         schema_version.require_current(url)
         engine = open_engine(url, service=service, busy_timeout_s=busy_timeout_s)
-        return cls(engine, url, service=service, origin=origin, epoch=epoch, clock=clock, wait=wait)
+        return cls(
+            engine,
+            url,
+            service=service,
+            origin=origin,
+            epoch=epoch,
+            clock=clock,
+            busy_timeout_s=busy_timeout_s,
+            wait=wait,
+        )
 
     def close(self) -> None:
-        """Close the connections; on SQLite that may write back the log, so the lock is held."""
-        with writers_lock(self._url):
+        """Close the connections; on SQLite that may write back the log, so the lock is held, if it can be had."""
+        with self._lock():
             self._engine.dispose()
+
+    def _lock(self) -> AbstractContextManager[None]:
+        return writers_lock(self._url, timeout_s=self._busy_timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -113,36 +143,49 @@ class Writer:
         self.close()
 
     @contextmanager
-    def transaction(self, *, source: str) -> Iterator[Transaction]:
+    def transaction(self, *, source: str, durable: bool = False) -> Iterator[Transaction]:
         """Run the body in one transaction; commit at its end, roll back on any error.
 
-        Raises StaleWriter or FixByHand before the body if this process may not write here.
+        `durable`: what is committed outlives a power cut even on SQLite. So is the first transaction of each writer,
+        which may note lease and origin. Raises StaleWriter or FixByHand before the body if this process may not write
+        here, RetryLater if the database is away or another keeps it.
         """
         self._follow_file()
-        with writers_lock(self._url), self._engine.begin() as connection:
-            now = self.clock.utc_now()
-            tx = Transaction(connection, seq=0, now=now)
-            if tx.dialect == "postgresql":
-                tx.execute("lock_writers")
-            self._check_lease(tx)
-            self._check_origin(tx)
-            tx.seq = int(tx.execute("next_seq").scalar_one())
-            yield tx
-            if tx.rows_changed:
-                marker = {"source": source, "seq": tx.seq, "epoch": self._epoch, "committed_at": now}
-                tx.execute("bump_change_marker", marker)
+        durable = durable or not self._introduced
+        with self._lock():
+            with self._engine.execution_options(**{FULL_BY_OPTION: durable}).begin() as connection:
+                tx = self._begun(connection)
+                yield tx
+                if tx.rows_changed:
+                    marker = {"source": source, "seq": tx.seq, "epoch": self._epoch, "committed_at": tx.now}
+                    tx.execute("bump_change_marker", marker)
+            self._introduced = True
+            if self._log_keeper:
+                self._log_keeper.keep(now_s=self.clock.monotonic_s())
 
-    def run(self, body: Callable[[Transaction], T], *, source: str) -> T:
+    def _begun(self, connection: Connection) -> Transaction:
+        """Return the transaction that has just begun, once it is known that this process may write in it."""
+        tx = Transaction(connection, self._url, seq=0, now=self.clock.utc_now())
+        if tx.dialect == "postgresql":
+            tx.execute("lock_writers")
+        self._check_lease(tx)
+        self._check_origin(tx)
+        tx.seq = int(tx.execute("next_seq").scalar_one())
+        return tx
+
+    def run(self, body: Callable[[Transaction], T], *, source: str, durable: bool = False) -> T:
         """Run `body` in a transaction, again from the start (at most 5 times) where another writer was in the way.
 
         `body` must be a pure function of its batch. RetryLater: the database is away or stayed busy.
         """
+        deadline_s = self.clock.monotonic_s() + RETRY_WITHIN_S
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with self.transaction(source=source) as tx:
+                with self.transaction(source=source, durable=durable) as tx:
                     return body(tx)
             except RetryLater as error:
-                if attempt == ATTEMPTS or not is_contention(error.__cause__):
+                last = attempt == ATTEMPTS or self.clock.monotonic_s() >= deadline_s
+                if last or not is_contention(error.__cause__):
                     raise
                 log.info("transaction_retried", source=source, attempt=attempt)
                 self._wait(random.uniform(0.5, 1.0) * FIRST_WAIT_S * 2**attempt)
@@ -155,6 +198,7 @@ class Writer:
             schema_version.require_current(self._url)
             self._engine.dispose()
             self._file_id = file_id
+            self._introduced = False
 
     def _check_lease(self, tx: Transaction) -> None:
         epoch = tx.execute("read_lease", {"name": LEASE}).scalar_one_or_none()

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -57,38 +58,69 @@ def sqlite_file(sqlite_template: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(sqlite_template, tmp_path / "tickerd.db"))
 
 
-@pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[str]:
-    """A private cluster on a socket in its own folder; it refuses to run as root, so then as `postgres`."""
-    if not POSTGRESQL_BINS:
-        pytest.skip("PostgreSQL's server programs are not installed")
-    folder = Path(tempfile.mkdtemp(prefix="tickerd-pg-"))
-    user = "postgres" if os.getuid() == 0 else None
-    if user is not None:
-        shutil.chown(folder, user, user)
+class Cluster:
+    """A private PostgreSQL cluster in a folder of its own; it refuses to run as root, so then as `postgres`."""
 
-    def control(*arguments: str) -> None:
+    def __init__(self, folder: Path, *, fsync: bool = False) -> None:
+        self.folder = folder
+        self._user = "postgres" if os.getuid() == 0 else None
+        self._options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync={fsync}"
+        if self._user is not None:
+            shutil.chown(folder, self._user, self._user)
+        how = ["-U", "tickerd", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"]
+        self._control("initdb", "-D", self.data, *how)
+
+    @property
+    def data(self) -> str:
+        return str(self.folder / "data")
+
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg://tickerd@/{database}?host={self.folder}"
+
+    def start(self) -> None:
+        self._control("pg_ctl", "-D", self.data, "-w", "-l", str(self.folder / "log"), "-o", self._options, "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        self._control("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop")
+
+    def administer(self, statement: str) -> None:
+        with psycopg.connect(f"host={self.folder} user=tickerd dbname=postgres", autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def _control(self, program: str, *arguments: str) -> None:
         subprocess.run(
-            [str(POSTGRESQL_BINS[-1].with_name(arguments[0])), *arguments[1:]],
+            [str(POSTGRESQL_BINS[-1].with_name(program)), *arguments],
             check=True,
-            user=user,
-            cwd=folder,
+            user=self._user,
+            cwd=self.folder,
             stdout=subprocess.DEVNULL,
             stdin=subprocess.DEVNULL,
         )
 
-    data = str(folder / "data")
-    control("initdb", "-D", data, "-U", "tickerd", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8")
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
-    control("pg_ctl", "-D", data, "-w", "-l", str(folder / "log"), "-o", options, "start")
+
+@contextmanager
+def running_cluster(*, fsync: bool = False) -> Iterator[Cluster]:
+    """A cluster that runs, with the database `template_tickerd` of our schema and no rows."""
+    if not POSTGRESQL_BINS:
+        pytest.skip("PostgreSQL's server programs are not installed")
+    folder = Path(tempfile.mkdtemp(prefix="tickerd-pg-"))
+    cluster = Cluster(folder, fsync=fsync)
+    cluster.start()
     try:
-        url = f"postgresql+psycopg://tickerd@/template_tickerd?host={folder}"
-        _administer(folder, "CREATE DATABASE template_tickerd")
-        schema_version.upgrade(url)
-        yield str(folder)
+        cluster.administer("CREATE DATABASE template_tickerd")
+        schema_version.upgrade(cluster.url("template_tickerd"))
+        yield cluster
     finally:
-        control("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+        with suppress(subprocess.CalledProcessError):  # a test may have stopped it
+            cluster.stop()
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The folder of the cluster that most tests share."""
+    with running_cluster() as cluster:
+        yield str(cluster.folder)
 
 
 def _administer(folder: Path | str, statement: str) -> None:
@@ -134,3 +166,15 @@ def reader(database_url: str) -> Iterator[Engine]:
     engine = open_reader_engine(database_url, service="test")
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def empty_url(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> Iterator[str]:
+    """A database without a table, of the same kind as `database_url`."""
+    if database_url.startswith("sqlite"):
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    server, name = str(request.getfixturevalue("postgresql_server")), f"empty_{next(_numbers)}"
+    _administer(server, f"CREATE DATABASE {name}")
+    yield f"postgresql+psycopg://tickerd@/{name}?host={server}"
+    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")

@@ -13,7 +13,7 @@ import pytest
 from cli.main import COMMANDS
 from core.config import all_keys
 from core.settings import Settings
-from storage.schema import METADATA
+from storage.schema import METADATA, VIEWS
 
 ROOT = Path(__file__).parent.parent
 PRODUCT = ("core", "net", "market", "yahoo", "storage", "scanners", "daemon", "cli", "simulator")
@@ -79,6 +79,12 @@ def test_every_column_is_documented(table: object) -> None:
     section = documented.split(f"## {name}\n", 1)[1].split("\n## ", 1)[0]
     missing = [column.name for column in METADATA.tables[name].columns if f"`{column.name}`" not in section]
     assert missing == []
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_column_of_a_view_is_documented(view: str) -> None:
+    section = text_of("docs/sql.md").split(f"## {view}\n", 1)[1].split("\n## ", 1)[0]
+    assert [name for name in VIEWS[view] if f"`{name}`" not in section] == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -7,8 +7,9 @@ SELECT ticker FROM stocks_stock
 SELECT ticker, company_name, exchange, quote_type, sector, industry, is_listed FROM stocks_stock
 
 -- name: put_listing
-INSERT INTO stocks_stock (ticker, company_name, exchange, quote_type, sector, industry, is_listed, change_seq)
-VALUES (:ticker, :company_name, :exchange, :quote_type, :sector, :industry, TRUE, :seq)
+INSERT INTO stocks_stock
+    (ticker, company_name, exchange, quote_type, sector, industry, is_listed, last_updated, change_seq)
+VALUES (:ticker, :company_name, :exchange, :quote_type, :sector, :industry, TRUE, :at, :seq)
 ON CONFLICT (ticker) DO UPDATE SET
     company_name = COALESCE(excluded.company_name, stocks_stock.company_name),
     exchange = COALESCE(excluded.exchange, stocks_stock.exchange),

@@ -11,7 +11,7 @@ import pytest
 
 from core import config, logs
 from core.errors import FixByHand
-from core.program import SETTINGS_VARIABLE, child_settings, log_lost_errors, print_error
+from core.program import SETTINGS_VARIABLE, child_settings, lost_errors_logged, print_error
 
 ROOT = Path(__file__).parents[2]
 FRAME = """
@@ -114,13 +114,26 @@ def test_without_standard_error_an_error_is_not_printed_and_does_not_raise(monke
 async def test_an_error_that_nobody_awaits_is_one_line_of_the_log_and_no_traceback() -> None:
     stream = io.StringIO()
     logs.configure(service="test", level="info", style="json", stream=stream)
-    log_lost_errors()
-
     loop = asyncio.get_running_loop()
-    loop.call_soon(lambda: 1 / 0)
-    await asyncio.sleep(0)  # noqa: TID251  (lets the callback run)
+
+    with lost_errors_logged():
+        loop.call_soon(lambda: 1 / 0)
+        await asyncio.sleep(0)  # noqa: TID251  (lets the callback run)
 
     (line,) = stream.getvalue().splitlines()
     event = json.loads(line)
     assert (event["message"], event["error"]) == ("error_lost", "ZeroDivisionError('division by zero')")
     loop.set_exception_handler(None)
+
+
+def test_the_reason_of_the_end_is_the_last_line_whatever_the_closing_loop_drops(tmp_path: Path) -> None:
+    body = """
+dropped = asyncio.get_running_loop().create_future()
+dropped.set_exception(OSError("debris"))
+raise FixByHand("is broken", where="x.db")
+"""
+    with started(body, tmp_path) as process:
+        _, said = process.communicate(timeout=20)
+
+    assert said.splitlines()[-1] == "tickerd: x.db: is broken"
+    assert "Traceback" not in said

@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from daemon.child_logs import ChildLog
 
 
@@ -54,3 +56,24 @@ def test_a_disk_that_refuses_is_counted_and_the_log_goes_on_afterwards(tmp_path:
     log.write(b"kept\n")
     log.close()
     assert (tmp_path / "prices.jsonl").read_bytes() == b"kept\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b'{"log.level":"info","message":"cycle_finished"}', ""),
+        (b'{"log.level":"warning","message":"batch_failed","error":"no answer"}', "batch_failed: no answer"),
+        (
+            b'{"log.level":"error","message":"process_crashed","exception":"Trace\\n  at\\nOSError: full"}',
+            "process_crashed: OSError: full",
+        ),
+        (b'{"log.level":"error","message":"plan_failed"}', "plan_failed"),
+        (b"tickerd: prices.canary: wrong; give another", "tickerd: prices.canary: wrong; give another"),
+        (b"[1, 2]", "[1, 2]"),
+    ],
+)
+def test_the_exit_report_says_what_a_child_complained_of_in_words(tmp_path: Path, line: bytes, said: str) -> None:
+    log = ChildLog(tmp_path, "prices", max_mb=1.0, keep=1)
+    log.write_line(line)
+    log.close()
+    assert log.last_line == said

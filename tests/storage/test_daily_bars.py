@@ -68,6 +68,11 @@ def test_the_last_of_two_bars_of_one_session_counts(writer: Writer, reader: Engi
         {"adj_close": math.nan},
         {"volume": -1},
         {"volume": 2**63},
+        {"volume": "many"},
+        {"close": None},
+        {"close": "11"},
+        {"session_date": "2026-11-23"},
+        {"ticker": None},
     ],
 )
 def test_a_bar_that_cannot_be_is_refused_and_the_rest_written(writer: Writer, reader: Engine, wrong: Any) -> None:

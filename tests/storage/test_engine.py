@@ -12,10 +12,18 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from core.errors import FixByHand, RetryLater
 from storage import schema_version
-from storage.engine import has_wal_reset_bug, open_engine, open_reader_engine
+from storage.engine import (
+    FULL_BY_OPTION,
+    has_wal_reset_bug,
+    is_contention,
+    open_engine,
+    open_reader_engine,
+    warn_of_wal_reset_bug,
+)
 
 Open = Callable[[str], object]
 CLIENTS = (
@@ -139,7 +147,7 @@ def test_a_reader_cannot_write(database_url: str) -> None:
 
 def test_a_writers_file_is_in_wal_mode_with_the_chosen_pragmas(sqlite_file: Path) -> None:
     engine = open_engine(f"sqlite:///{sqlite_file}", service="test", busy_timeout_s=7)
-    with engine.connect() as connection:
+    with engine.begin() as connection:
         wanted = {"journal_mode": "wal", "synchronous": 1, "busy_timeout": 7000, "foreign_keys": 1, "temp_store": 2}
         assert {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in wanted} == wanted
     engine.dispose()
@@ -177,3 +185,95 @@ def test_a_path_with_odd_characters_is_one_path(tmp_path: Path) -> None:
 )
 def test_the_versions_with_the_wal_reset_bug_are_known(version: tuple[int, int, int], affected: bool) -> None:
     assert has_wal_reset_bug(version) is affected
+
+
+def test_the_bug_is_said_where_it_is() -> None:
+    with capture_logs() as logs:
+        assert warn_of_wal_reset_bug((3, 40, 1))
+        assert not warn_of_wal_reset_bug((3, 53, 4))
+    assert [(entry["event"], entry["version"]) for entry in logs] == [("sqlite_wal_reset_bug_present", "3.40.1")]
+
+
+@pytest.mark.parametrize(("durable", "level"), [(False, 1), (True, 2)])
+def test_only_a_durable_commit_waits_for_the_disk(sqlite_file: Path, durable: bool, level: int) -> None:
+    engine = open_engine(f"sqlite:///{sqlite_file}", service="test")
+    for asked, expected in ((durable, level), (not durable, 3 - level)):
+        with engine.execution_options(**{FULL_BY_OPTION: asked}).begin() as connection:
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == expected
+    engine.dispose()
+
+
+def test_a_new_file_gives_freed_pages_back_bit_by_bit(tmp_path: Path) -> None:
+    schema_version.upgrade(f"sqlite:///{tmp_path}/new.db")
+    with sqlite3.connect(tmp_path / "new.db") as connection:
+        assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+    connection.close()
+
+
+def test_a_database_that_turns_read_only_asks_to_try_later(database_url: str) -> None:
+    engine = open_engine(database_url, service="test")
+    read_only = {"sqlite": "PRAGMA query_only=ON", "postgresql": "SET TRANSACTION READ ONLY"}[engine.dialect.name]
+    with pytest.raises(RetryLater, match=r"(?i)read-?only"), engine.begin() as connection:
+        connection.exec_driver_sql(read_only)
+        connection.exec_driver_sql("INSERT INTO app_meta VALUES ('k', 'v')")
+    engine.dispose()
+
+
+def test_a_session_has_its_time_outs(postgresql_url: str) -> None:
+    wanted = {
+        "statement_timeout": "15s",
+        "lock_timeout": "5s",
+        "idle_in_transaction_session_timeout": "30s",
+        "synchronous_commit": "on",
+        "TimeZone": "UTC",
+        "application_name": "prices",
+    }
+    engine = open_engine(postgresql_url, service="prices")
+    with engine.connect() as connection:
+        assert {name: connection.exec_driver_sql(f"SHOW {name}").scalar() for name in wanted} == wanted
+    engine.dispose()
+
+
+def test_another_writers_lock_is_waited_for_five_seconds_at_most(postgresql_url: str) -> None:
+    """The time-out of a lock also bounds the wait for an advisory one."""
+    engine = open_engine(postgresql_url, service="test")
+    with engine.connect() as holder, engine.connect() as other:
+        holder.exec_driver_sql("SELECT pg_advisory_xact_lock(815001)")
+        other.exec_driver_sql("SET lock_timeout = '50ms'")
+        with pytest.raises(RetryLater, match="is busy") as caught:
+            other.exec_driver_sql("SELECT pg_advisory_xact_lock(815001)")
+    assert is_contention(caught.value.__cause__)
+    engine.dispose()
+
+
+def test_a_migration_beside_a_running_writer_costs_one_retry(postgresql_url: str) -> None:
+    engine = open_engine(postgresql_url, service="test")
+    admin = open_engine(postgresql_url, service="admin")
+
+    def read() -> int:
+        with engine.begin() as connection:
+            return len(connection.exec_driver_sql("SELECT * FROM lease").keys())
+
+    assert [read() for _ in range(8)] == [4] * 8, "by now the driver has prepared it"
+    with admin.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE lease ADD COLUMN more TEXT")
+    with pytest.raises(RetryLater) as caught:
+        read()
+    assert is_contention(caught.value.__cause__)
+    assert read() == 5
+    engine.dispose()
+    admin.dispose()
+
+
+def test_a_reader_outlives_a_migration(postgresql_url: str) -> None:
+    engine, admin = open_reader_engine(postgresql_url, service="test"), open_engine(postgresql_url, service="admin")
+    counts = []
+    for columns in (8, 8):
+        for _ in range(columns):
+            with engine.connect() as connection:
+                counts.append(len(connection.exec_driver_sql("SELECT * FROM lease").keys()))
+        with admin.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE lease ADD COLUMN IF NOT EXISTS more TEXT")
+    assert counts == [4] * 8 + [5] * 8
+    engine.dispose()
+    admin.dispose()

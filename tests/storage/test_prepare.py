@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.config import dump
 from core.errors import FixByHand
 from core.settings import Database, Settings, Universe
 from market.universe import BUNDLED_UNIVERSE
 from storage import schema_version
-from storage.engine import open_reader_engine
+from storage.engine import open_reader_engine, warn_of_wal_reset_bug
 from storage.prepare import prepare
 from storage.reader import read_origin
 from storage.universe import read_tickers
@@ -108,6 +109,31 @@ def test_postgresql_is_upgraded_only_on_request(postgresql_url: str) -> None:
         prepare(Settings(database=Database(url=postgresql_url)))
     prepare(Settings(database=Database(url=postgresql_url, auto_upgrade=True), universe=Universe(limit=5)))
     assert len(tickers(Settings(database=Database(url=postgresql_url)))) == 5
+
+
+def test_a_newer_schema_is_refused_by_name(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, limit=5)
+    prepare(settings)
+    with sqlite3.connect(tmp_path / "tickerd.db") as connection:
+        connection.execute("UPDATE tickerd_schema SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(FixByHand, match=r"has schema 9999, this program knows \d+; install the newer tickerd"):
+        prepare(settings)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_the_wal_reset_bug_is_said_once_a_start_and_only_of_a_file(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.prepare.warn_of_wal_reset_bug", lambda: warn_of_wal_reset_bug((3, 40, 1)))
+    settings = settings_for(tmp_path, limit=5)
+    if kind == "postgresql":
+        database = Database(url=request.getfixturevalue("postgresql_url"))
+        settings = Settings(database=database, universe=Universe(limit=5))
+    with capture_logs() as logs:
+        prepare(settings)
+    warned = [entry for entry in logs if entry["event"] == "sqlite_wal_reset_bug_present"]
+    assert len(warned) == (kind == "sqlite")
 
 
 def run_it(folder: Path, settings: Settings) -> subprocess.CompletedProcess[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -64,6 +65,45 @@ def test_an_impossible_price_is_dropped_and_counted(writer: Writer, reader: Engi
     assert (result.written, result.refused_not_finite) == (1, 1)
     assert row_of(reader)["current_price"] is None
     assert row_of(reader, "B")["current_price"] == 3.0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"price_usd": "10.5"},
+        {"price_usd": True},
+        {"price_usd": None},
+        {"price_usd": 10**400},
+        {"price_time": "2026-11-23"},
+        {"price_time": NOON.replace(tzinfo=None)},
+        {"price_time": None},
+        {"heard_at": NOON.replace(tzinfo=None)},
+        {"change": "0.5"},
+        {"change_percent": math.inf},
+        {"kind": "overnight"},
+        {"ticker": None},
+        {"ticker": ["A"]},
+        {"ticker": "A\0"},
+        {"ticker": "\ud800"},
+    ],
+)
+@pytest.mark.parametrize("others", [1, 2])
+def test_a_row_with_a_wrong_type_is_counted_and_the_rest_written(
+    writer: Writer, reader: Engine, wrong: Any, others: int
+) -> None:
+    """With one row more the batch also holds a duplicate."""
+    sound = [a_price(3.0, ticker="B")] * others
+    result = flush(writer, replace(a_price(1.0), **wrong), *sound)
+    assert (result.written, result.refused_not_finite) == (1, 1)
+    assert row_of(reader)["current_price"] is None
+    assert row_of(reader, "B")["current_price"] == 3.0
+
+
+def test_whole_numbers_are_numbers_too(writer: Writer, reader: Engine) -> None:
+    result = flush(writer, a_price(10, change=-1, change_percent=2.5), a_price(2.5, ticker="B", change=0.5))
+    assert result.written == 2
+    assert [row_of(reader, ticker)["current_price"] for ticker in ("A", "B")] == [10.0, 2.5]
+    assert row_of(reader)["price_change"] == -1.0
 
 
 def test_a_change_that_is_not_finite_is_refused(writer: Writer) -> None:

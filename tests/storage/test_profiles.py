@@ -51,3 +51,11 @@ def test_an_older_profile_changes_nothing(writer: Writer, reader: Engine) -> Non
     write_profiles(writer, [FULL], at=NOON)
     assert write_profiles(writer, [Profile(ticker="A", beta=9.0)], at=NOON - timedelta(seconds=1)) == 0
     assert row_of(reader)["beta"] == 1.1
+
+
+def test_a_value_of_a_wrong_type_counts_as_not_said(writer: Writer, reader: Engine) -> None:
+    write_profiles(writer, [FULL], at=NOON)
+    word: Any = "high"
+    profiles = [Profile(ticker="A", beta=word, employees=1), Profile(ticker="B\0")]
+    assert write_profiles(writer, profiles, at=NOON) == 1
+    assert (row_of(reader)["beta"], row_of(reader)["employees"]) == (1.1, 1)

@@ -217,3 +217,29 @@ def test_yesterdays_range_does_not_touch_todays(writer: Writer, reader: Engine) 
 def test_the_last_of_two_answers_for_a_ticker_counts(writer: Writer, reader: Engine) -> None:
     assert write(writer, Quote(ticker="A", volume=1), Quote(ticker="A", volume=2)).written == 1
     assert row_of(reader)["volume"] == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "column", "kept"),
+    [
+        ({"volume": "many"}, "volume", 1_234_567),
+        ({"volume": 1.5}, "volume", 1_234_567),
+        ({"market_cap": "4.4B"}, "market_cap", 4.4e10),
+        ({"company_name": "a\0b"}, "company_name", "Agilent"),
+        ({"next_earnings_date": "tomorrow"}, "next_earnings_date", date(2026, 11, 24)),
+        ({"price_time": NOON.replace(tzinfo=None)}, "price_time", NOON),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_left_out_and_the_batch_written(
+    writer: Writer, reader: Engine, wrong: Any, column: str, kept: Any
+) -> None:
+    write(writer, FULL)
+    at = NOON + SECOND
+    assert write(writer, replace(FULL, **wrong), Quote(ticker="B", volume=5), at=at).refused == 1
+    assert (row_of(reader)[column], row_of(reader)["metrics_updated_at"]) == (kept, at)
+    assert row_of(reader, "B")["volume"] == 5
+
+
+def test_a_quote_without_a_ticker_is_refused(writer: Writer) -> None:
+    nobody: Any = None
+    assert write(writer, Quote(ticker=nobody), Quote(ticker="B")) == QuoteResult(written=1, unknown_ticker=0, refused=1)

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from core.errors import FixByHand, RetryLater
 from storage import schema_version
 from storage.engine import open_reader_engine
 from storage.reader import read_origin
+from storage.wal import LogKeeper
 from storage.writer import Origin, StaleWriter, Transaction, Writer
 from tests.fix_storage import NOON, StillClock
 
@@ -142,6 +144,55 @@ def test_a_database_that_gets_free_meanwhile_is_written(sqlite_file: Path) -> No
         assert writer.run(put("k"), source="prices") == 1
 
 
+def test_a_wait_that_took_long_is_not_repeated(sqlite_file: Path) -> None:
+    """Each attempt may itself wait as long as the database is busy: five of them would be a minute."""
+    clock = StillClock()
+    waits: list[float] = []
+
+    def wait(duration_s: float) -> None:
+        waits.append(duration_s)
+        clock.at += timedelta(seconds=11)
+
+    writer = Writer.open(
+        f"sqlite:///{sqlite_file}", service="test", origin="live", clock=clock, busy_timeout_s=0, wait=wait
+    )
+    holder = sqlite3.connect(sqlite_file, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(RetryLater):
+        writer.run(lambda _: None, source="prices")
+    assert len(waits) == 1
+    holder.close()
+    writer.close()
+
+
+def test_the_first_transaction_and_those_that_ask_for_it_wait_for_the_disk(sqlite_file: Path) -> None:
+    def level(writer: Writer, *, durable: bool = False) -> object:
+        pragma = "PRAGMA synchronous"
+        return writer.run(lambda tx: tx.connection.exec_driver_sql(pragma).scalar(), source="x", durable=durable)
+
+    with open_writer(f"sqlite:///{sqlite_file}") as writer:
+        assert [level(writer), level(writer), level(writer, durable=True), level(writer)] == [2, 1, 2, 1]
+
+
+def test_a_migration_beside_a_running_writer_costs_it_nothing(postgresql_url: str) -> None:
+    with open_writer(postgresql_url) as writer, open_writer(postgresql_url) as other:
+
+        def columns(tx: Transaction) -> int:
+            return len(tx.connection.exec_driver_sql("SELECT * FROM lease").keys())
+
+        assert [writer.run(columns, source="test") for _ in range(8)] == [4] * 8
+        add = "ALTER TABLE lease ADD COLUMN more TEXT"
+        other.run(lambda tx: tx.connection.exec_driver_sql(add), source="test")
+        assert writer.run(columns, source="test") == 5
+
+
+def test_the_log_is_kept_short(sqlite_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_writer(f"sqlite:///{sqlite_file}") as writer:
+        monkeypatch.setattr(writer, "_log_keeper", LogKeeper(sqlite_file, limit_bytes=0))
+        writer.run(put("k"), source="prices")
+        assert sqlite_file.with_name("tickerd.db-wal").stat().st_size == 0
+
+
 def test_a_mistake_in_a_statement_is_not_called_a_database_that_is_away(database_url: str) -> None:
     with open_writer(database_url) as writer, pytest.raises(Exception, match=r"(?i)no_such_table") as caught:
         writer.run(lambda tx: tx.connection.exec_driver_sql("SELECT * FROM no_such_table"), source="prices")
@@ -202,7 +253,7 @@ writer.close()
 @pytest.fixture
 def thousand_url(database_url: str) -> Iterator[str]:
     with open_writer(database_url, origin=None) as writer:
-        rows = [{"ticker": f"T{i:04d}", "seq": 0} | dict.fromkeys(FACTS) for i in range(1000)]
+        rows = [{"ticker": f"T{i:04d}", "at": None, "seq": 0} | dict.fromkeys(FACTS) for i in range(1000)]
         writer.run(lambda tx: tx.execute_many("put_listing", rows), source="universe")
     yield database_url
 

@@ -1,0 +1,94 @@
+"""Prunes the tables that grow and gives SQLite's freed pages back, once a day while the market is closed.
+
+Works in short transactions, so that no scanner waits for it. Never touches prices, bars or the newest event of a
+source: from that the recorder knows where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from core.logs import get_logger
+from market.sessions import Calendar
+from storage.writer import Transaction, Writer
+
+log = get_logger(__name__)
+
+KEPT: Mapping[str, timedelta] = MappingProxyType(
+    {
+        "coverage_minute": timedelta(days=90),
+        "scanner_event": timedelta(days=180),
+        "scanner_run": timedelta(days=400),
+    }
+)
+EVERY = timedelta(days=1)
+DONE_AT = "housekeeping_at"
+FREE_PAGES = 1000  # of 4 KiB: what the next day needs again anyway
+PAGES_A_TRANSACTION = 1000
+
+
+class Housekeeper:
+    """Knows when its work was done last; asked every second, it works once a day."""
+
+    def __init__(self, writer: Writer, calendar: Calendar) -> None:
+        self._writer, self._calendar = writer, calendar
+        done_at = writer.run(_done_at, source="housekeeping")
+        self._next_at = None if done_at is None else datetime.fromisoformat(done_at) + EVERY
+
+    def work_if_due(self, now: datetime) -> bool:
+        """Prune and give back if a day has passed and no session is open; True if that was done."""
+        if self._next_at is not None and now < self._next_at:
+            return False
+        if self._calendar.session_at(now) and not self._calendar.endless:
+            return False
+        pruned = prune(self._writer, now=now)
+        pages = give_back(self._writer)
+        done = {"key": DONE_AT, "value": now.isoformat()}
+        self._writer.run(lambda tx: tx.execute("put_meta", done), source="housekeeping", durable=True)
+        self._next_at = now + EVERY
+        log.info("housekeeping_done", rows_pruned=pruned, pages_given_back=pages)
+        return True
+
+
+def _done_at(tx: Transaction) -> str | None:
+    value: str | None = tx.execute("read_meta", {"key": DONE_AT}).scalar_one_or_none()
+    return value
+
+
+def prune(writer: Writer, *, now: datetime, kept: Mapping[str, timedelta] = KEPT) -> dict[str, int]:
+    """Delete what is older than `kept` says; return how many rows of each table."""
+    return {table: _prune(writer, table, now - age) for table, age in kept.items()}
+
+
+def _prune(writer: Writer, table: str, before: datetime) -> int:
+    pruned = 0
+    while rows := writer.run(
+        lambda tx: tx.execute(f"prune_{table}", {"before": before}).rowcount, source="housekeeping"
+    ):
+        pruned += rows
+    return pruned
+
+
+def give_back(writer: Writer, *, free_pages: int = FREE_PAGES) -> int:
+    """Shrink a SQLite file to at most `free_pages` unused pages; return how many it lost. PostgreSQL does it itself."""
+    given = 0
+    while pages := writer.run(lambda tx: _shrink(tx, free_pages), source="housekeeping"):
+        given += pages
+    return given
+
+
+def _shrink(tx: Transaction, free_pages: int) -> int:
+    if tx.dialect != "sqlite":
+        return 0
+
+    def free() -> int:
+        return int(tx.connection.exec_driver_sql("PRAGMA freelist_count").scalar_one())
+
+    before = free()
+    if before > free_pages:
+        cursor = tx.connection.connection.cursor()
+        cursor.execute(f"PRAGMA incremental_vacuum({min(PAGES_A_TRANSACTION, before - free_pages)})")
+        cursor.fetchall()  # each step frees one page
+    return before - free()

@@ -1,0 +1,16 @@
+-- What is old enough to go, a few thousand rows at a time: rules in storage/housekeeping.py.
+
+-- name: prune_coverage_minute
+DELETE FROM coverage_minute WHERE minute IN (
+    SELECT DISTINCT minute FROM coverage_minute WHERE minute < :before ORDER BY minute LIMIT 1500
+)
+
+-- name: prune_scanner_run
+DELETE FROM scanner_run WHERE id IN (SELECT id FROM scanner_run WHERE started_at < :before ORDER BY id LIMIT 5000)
+
+-- name: prune_scanner_event
+DELETE FROM scanner_event WHERE id IN (
+    SELECT id FROM scanner_event old WHERE at < :before
+        AND seq < (SELECT MAX(seq) FROM scanner_event newest WHERE newest.source = old.source)
+    ORDER BY id LIMIT 5000
+)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Engine, text
+
+from core.settings import Market
+from market.sessions import Calendar, build_calendar
+from storage.coverage import CoverageCounts, write_coverage_minute
+from storage.housekeeping import Housekeeper, give_back, prune
+from storage.runs import start_run
+from storage.writer import Writer
+from tests.fix_storage import NOON
+
+DAY = timedelta(days=1)
+AFTER_CLOSE = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+COUNTS = CoverageCounts(fresh=1, unchanged=0, no_trade=0, unknown=0, total=1)
+KEPT = {"coverage_minute": 2 * DAY, "scanner_event": 2 * DAY, "scanner_run": 2 * DAY}
+
+
+def calendar(name: str = "XNYS") -> Calendar:
+    return build_calendar(Market(calendar=name), read=lambda path: path.read_text())
+
+
+def fill(writer: Writer, *, days: int) -> None:
+    """A minute, a run and an event on each of the last `days` days; the events are of two sources in turn."""
+    for age in range(days):
+        at = NOON - age * DAY
+        write_coverage_minute(writer, at, "price", COUNTS)
+        start_run(writer, scanner=f"s{age}", session_date=at.date(), expected=1, at=at)
+        row = {"at": at, "source": "old" if age > 3 else "new", "seq": days - age, "process": "prices", "event": "e"}
+        unsaid = dict.fromkeys(("from_state", "to_state", "cause", "pid", "exit_code", "signal", "detail"))
+        writer.run(lambda tx, row=row, unsaid=unsaid: tx.execute("put_event", row | unsaid), source="events")  # type: ignore[misc]
+
+
+def ages(reader: Engine, table: str, column: str) -> list[int]:
+    with reader.connect() as connection:
+        rows = connection.execute(text(f"SELECT {column} FROM {table}")).scalars().all()
+    times = (datetime.fromisoformat(row).replace(tzinfo=UTC) if isinstance(row, str) else row for row in rows)
+    return sorted(round((NOON - time) / DAY) for time in times)
+
+
+def test_what_is_old_goes_but_for_the_newest_event_of_each_source(writer: Writer, reader: Engine) -> None:
+    fill(writer, days=7)
+    assert prune(writer, now=NOON, kept=KEPT) == {"coverage_minute": 4, "scanner_event": 3, "scanner_run": 4}
+    assert ages(reader, "coverage_minute", "minute") == [0, 1, 2]
+    assert ages(reader, "scanner_run", "started_at") == [0, 1, 2]
+    assert ages(reader, "scanner_event", "at") == [0, 1, 2, 4], "the newest of `old` says where the recorder was"
+    assert set(prune(writer, now=NOON, kept=KEPT).values()) == {0}
+
+
+def test_it_works_once_a_day_and_never_while_the_market_is_open(writer: Writer) -> None:
+    keeper = Housekeeper(writer, calendar())
+    assert not keeper.work_if_due(NOON)
+    assert keeper.work_if_due(AFTER_CLOSE)
+    assert not keeper.work_if_due(AFTER_CLOSE + DAY - timedelta(seconds=1))
+    again = Housekeeper(writer, calendar())
+    assert not again.work_if_due(AFTER_CLOSE + DAY - timedelta(seconds=1)), "a restart does not forget"
+    assert again.work_if_due(AFTER_CLOSE + DAY)
+
+
+def test_a_market_without_an_end_is_kept_too(writer: Writer) -> None:
+    assert Housekeeper(writer, calendar("always")).work_if_due(NOON)
+
+
+def test_freed_pages_go_back_to_the_disk(writer: Writer, sqlite_file: Path, reader: Engine) -> None:
+    if reader.dialect.name == "postgresql":
+        assert give_back(writer, free_pages=0) == 0
+        return
+    rows = [{"key": str(number), "value": "x" * 4000} for number in range(2500)]
+    writer.run(lambda tx: tx.execute_many("put_meta", rows), source="test")
+    writer.run(lambda tx: tx.connection.exec_driver_sql("DELETE FROM app_meta WHERE value LIKE 'xxx%'"), source="test")
+    with reader.connect() as connection:
+        free = connection.exec_driver_sql("PRAGMA freelist_count").scalar()
+    assert free is not None
+    assert free > 2000
+    assert give_back(writer, free_pages=100) == free - 100
+    with reader.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA freelist_count").scalar() == 100
