@@ -58,6 +58,7 @@ PROGRAMS: Mapping[str, Program] = {
     "metrics": Program(module="scanners.metrics"),
     "daily": Program(module="scanners.daily", once=True),
     "recorder": Program(module="storage.recorder"),
+    "backup": Program(module="storage.backup", once=True),
 }
 
 

@@ -55,7 +55,8 @@ class Orchestrator:
         luck: Callable[[], float] = random.random,
     ) -> None:
         """FixByHand if the calendar cannot be built. Needs a running loop."""
-        self._settings, self._environ = loaded.settings, environ
+        self._settings = loaded.settings
+        self._environ = {**environ, "TICKERD_CONFIG": str(loaded.file)} if loaded.file else environ
         self._clock: Clock = clock or SystemClock()
         self._folder = loaded.file.parent if loaded.file else Path.cwd()
         self._state_dir = Path(self._settings.state.dir)
@@ -68,6 +69,8 @@ class Orchestrator:
         self._prepared = False
         self._daily_begun = ""
         self._daily_done: date | None = None
+        self._backup_begun: datetime | None = None
+        self._backup_done: datetime | None = None
         self._market_open: bool | None = None
         self._plan_fault = ""
         self._alerts: dict[tuple[str, str | None], str] = {}
@@ -256,7 +259,13 @@ class Orchestrator:
     def _follow_plan(self, now: datetime, now_s: float) -> None:
         daily = self._crew.members.get(plan.DAILY)
         active = daily is not None and daily.child.state in (State.STARTING, State.RUNNING)
-        wants = plan.wanted(self._calendar, self._settings, now, plan.DailyState(done=self._daily_done, active=active))
+        wants = plan.wanted(
+            self._calendar,
+            self._settings,
+            now,
+            plan.DailyState(done=self._daily_done, active=active),
+            backup_done=self._backup_done,
+        )
         if not self._prepared:
             away = self._database.reason
             reason = f"waits for the database: {away}" if away else "the database is being prepared"
@@ -279,6 +288,10 @@ class Orchestrator:
             self._daily_begun = self._crew.members[plan.DAILY].child.want.session
         if change.process == plan.DAILY and change.event == "scanner_finished":
             self._daily_done = date.fromisoformat(self._daily_begun)
+        if change.process == plan.BACKUP and change.to_state is State.STARTING:
+            self._backup_begun = plan.backup_due_at(self._calendar, self._settings, self._clock.utc_now())
+        if change.process == plan.BACKUP and change.event == "scanner_finished":
+            self._backup_done = self._backup_begun
         if change.process == plan.RECORDER and not self._stop.is_set():
             away = change.exit_code in (EXIT_TRY_LATER, EXIT_UNREACHABLE)
             if away or change.to_state is State.RUNNING:

@@ -16,6 +16,7 @@ from market.sessions import Calendar, Session, daily_due_at, due_session
 IN_SESSION = ("prices", "metrics")
 DAILY = "daily"
 RECORDER = "recorder"
+BACKUP = "backup"
 STALLS = 4  # a scanner mends a stalled connection itself; one that failed to this many times over is hung
 
 
@@ -27,15 +28,30 @@ class DailyState:
     active: bool = False
 
 
-def wanted(calendar: Calendar, settings: Settings, now: datetime, daily: DailyState) -> dict[str, Want]:
-    """Return for each process whether it should run now, and why."""
+def wanted(
+    calendar: Calendar, settings: Settings, now: datetime, daily: DailyState, *, backup_done: datetime | None = None
+) -> dict[str, Want]:
+    """Return for each process whether it should run now, and why. `backup_done`: the due time it was last made for."""
     in_session = _in_session(calendar, settings, now)
     wants = {
         "prices": _if_enabled(settings.prices.enabled, in_session),
         "metrics": _if_enabled(settings.metrics.enabled, in_session),
         DAILY: _if_enabled(settings.daily.enabled, _daily(calendar, settings, now, daily)),
     }
+    wants[BACKUP] = _if_enabled(settings.backup.enabled, _backup(calendar, settings, now, backup_done))
     return wants | {RECORDER: Want(wanted=True, session=in_session.session)}
+
+
+def backup_due_at(calendar: Calendar, settings: Settings, now: datetime) -> datetime:
+    """Return when the backup was due that should exist by now."""
+    return eastern.last_daily(now, time.fromisoformat(settings.backup.at), calendar.zone_name)
+
+
+def _backup(calendar: Calendar, settings: Settings, now: datetime, done: datetime | None) -> Want:
+    due_at = backup_due_at(calendar, settings, now)
+    if done is None or done < due_at:
+        return Want(wanted=True, session=str(due_at))
+    return Want(wanted=False, reason=f"due at {settings.backup.at}", session=str(due_at))
 
 
 def stall_limits(calendar: Calendar, settings: Settings, now: datetime) -> dict[str, float]:

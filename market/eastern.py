@@ -57,6 +57,13 @@ def daily_to_utc(on: date, at: time, zone_name: str = EASTERN) -> datetime:
     return _daily(on, at, zone_name)
 
 
+def last_daily(now: datetime, at: time, zone_name: str = EASTERN) -> datetime:
+    """The newest moment not after `now` at which the wall showed `at`."""
+    today = local_date(now, zone_name)
+    moment = daily_to_utc(today, at, zone_name)
+    return moment if moment <= now else daily_to_utc(today - timedelta(days=1), at, zone_name)
+
+
 def day_bounds(on: date, zone_name: str = EASTERN) -> tuple[datetime, datetime]:
     """The UTC instants between which the wall shows this date: 23, 24 or 25 hours."""
     check_date(on)

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from core.logs import get_logger
 from core.notify import Notifier
 from core.program import run
 from core.settings import Settings
+from market.eastern import last_daily
 from storage import archive, dump, schema_version
 from storage.archive import Facts, Manifest
 from storage.engine import file_of, open_reader_engine, translate
@@ -40,6 +41,7 @@ log = get_logger(__name__)
 SERVICE = "backup"
 NAME = re.compile(r"tickerd-\d{8}T\d{6}Z\.tar")
 PART = ".tickerd-backup-"
+BEAT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,13 +173,29 @@ def read_facts(connection: Connection) -> Facts:
     )
 
 
-async def main(settings: Settings, _stop: asyncio.Event, _notifier: Notifier) -> None:
-    """Make the backup that `[backup]` asks for."""
+def is_made(settings: Settings, now: datetime) -> bool:
+    """True if the folder holds a backup made since the last one was due: starting this again is never wrong."""
+    due_at = last_daily(now, time.fromisoformat(settings.backup.at), settings.market.timezone)
+    since = f"tickerd-{due_at.astimezone(UTC):%Y%m%dT%H%M%SZ}.tar"
+    return any(NAME.fullmatch(file.name) and file.name >= since for file in Path(settings.backup.dir).glob("*.tar"))
+
+
+async def main(settings: Settings, _stop: asyncio.Event, notifier: Notifier) -> None:
+    """Make the backup that `[backup]` asks for, if it is not made yet."""
+    clock = SystemClock()
+    at, folder = clock.utc_now(), Path(settings.backup.dir)
+    if is_made(settings, at):
+        log.info("backup_not_due", folder=str(folder))
+        return
     config_file = config.find_file(None, os.environ, Path.cwd())
-    at, folder = SystemClock().utc_now(), Path(settings.backup.dir)
-    made = await asyncio.to_thread(
-        back_up, settings, config_file=config_file, at=at, folder=folder, keep=settings.backup.keep
+    making = asyncio.ensure_future(
+        asyncio.to_thread(back_up, settings, config_file=config_file, at=at, folder=folder, keep=settings.backup.keep)
     )
+    notifier.ready()
+    while not making.done():  # a large database takes minutes, in which the supervisor must not think it hung
+        notifier.beat()
+        await asyncio.wait([making], timeout=BEAT_S)
+    made = making.result()
     size_mb = round(made.file.stat().st_size / 1e6, 3)
     log.info("backup_written", file=str(made.file), size_mb=size_mb, rows=sum(made.manifest.database.counts.values()))
     if made.removed:

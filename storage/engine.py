@@ -5,6 +5,7 @@ Nothing here waits without bound: not for a lock that a stopped process holds, n
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -165,6 +166,7 @@ def _postgresql(url: str, *, service: str, read_only: bool, statement_timeout_s:
     arguments: dict[str, Any] = {"application_name": service, "options": options, "connect_timeout": CONNECT_TIMEOUT_S}
     if read_only:
         arguments["prepare_threshold"] = None  # a migration would break a prepared plan
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # its warnings repeat what is raised, in lines not of our form
     engine = create_engine(url, connect_args=arguments, pool_size=2, pool_pre_ping=True)
 
     @event.listens_for(engine, "do_connect")

@@ -9,7 +9,7 @@ import platform
 import random
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from typing import Any, Literal, Self, TypeVar
 
@@ -129,8 +129,11 @@ class Writer:
         )
 
     def close(self) -> None:
-        """Close the connections; on SQLite that may write back the log, so the lock is held, if it can be had."""
-        with self._lock():
+        """Close the connections. On SQLite that may write back the log, so the lock is held.
+
+        If another keeps the lock they are left to the end of this process, which loses nothing.
+        """
+        with suppress(RetryLater), self._lock():
             self._engine.dispose()
 
     def _lock(self) -> AbstractContextManager[None]:

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from core.settings import Daily, Market, Metrics, Prices, Settings
+from core.settings import Backup, Daily, Market, Metrics, Prices, Settings
 from daemon.plan import DailyState, daily_session, days, stall_limits, wanted
 from market.eastern import DateOutOfRange
 from market.sessions import Calendar, build_calendar
@@ -153,3 +153,17 @@ def test_data_is_judged_only_while_the_market_has_been_open_long_enough() -> Non
     assert stall_limits(XNYS, SETTINGS, utc("2026-11-23 14:33:00")) == {}
     assert stall_limits(XNYS, SETTINGS, utc("2026-11-23 14:33:01")) == {"prices": 180.0}
     assert stall_limits(XNYS, SETTINGS, utc("2026-11-23 21:00:00")) == {}
+
+
+def test_a_backup_is_wanted_once_a_day_from_its_hour_on_and_only_where_it_is_enabled() -> None:
+    enabled = Settings(backup=Backup(enabled=True, at="18:30"))
+    due_at = utc("2026-11-23 23:30:00")  # 18:30 in New York
+    for text, done, expected in (
+        ("2026-11-23 23:29:59", due_at - timedelta(days=1), False),
+        ("2026-11-23 23:30:00", due_at - timedelta(days=1), True),
+        ("2026-11-24 12:00:00", None, True),  # the machine was off
+        ("2026-11-24 12:00:00", due_at, False),
+    ):
+        wants = wanted(XNYS, enabled, utc(text), DailyState(), backup_done=done)
+        assert wants["backup"].wanted is expected
+    assert wanted(XNYS, SETTINGS, due_at, DailyState())["backup"].enabled is False

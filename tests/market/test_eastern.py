@@ -107,3 +107,14 @@ def test_an_unknown_zone_is_refused_with_an_example(name: str) -> None:
 def test_a_local_time_outside_the_night_goes_to_utc_and_comes_back(on: date, at: time, zone_name: str) -> None:
     local = eastern.to_local(eastern.local_to_utc(on, at, zone_name), zone_name)
     assert (local.date(), local.time()) == (on, at)
+
+
+def test_the_last_time_of_day_that_has_passed_is_todays_or_yesterdays() -> None:
+    at = time(18, 30)
+    assert eastern.last_daily(datetime(2026, 11, 23, 23, 30, tzinfo=UTC), at) == datetime(
+        2026, 11, 23, 23, 30, tzinfo=UTC
+    )
+    assert eastern.last_daily(datetime(2026, 11, 23, 23, 29, tzinfo=UTC), at) == datetime(
+        2026, 11, 22, 23, 30, tzinfo=UTC
+    )
+    assert eastern.last_daily(datetime(2026, 3, 8, 22, 30, tzinfo=UTC), at) == datetime(2026, 3, 8, 22, 30, tzinfo=UTC)

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from core.files import FileLock
 from core.settings import Backup, Database, Proxies, Settings
 from market.universe import Listing
 from storage.archive import unpack
-from storage.backup import back_up, check_copy, prune
+from storage.backup import back_up, check_copy, is_made, prune
 from storage.daily_bars import DailyBar, write_daily_bars
 from storage.engine import open_reader_engine
 from storage.restore import restore_database
@@ -188,3 +188,11 @@ def test_as_a_process_of_its_own_it_does_what_the_settings_ask(
     assert [line["message"] for line in said][-2:] == ["backup_written", "old_backups_removed"]
     (tmp_path / "out").mkdir()
     assert "config.toml" in unpack(tmp_path / "backups" / files[-1], tmp_path / "out").files
+
+
+def test_a_backup_made_since_it_was_due_is_not_made_again(tmp_path: Path) -> None:
+    """18:30 in New York is 23:30 UTC."""
+    settings = Settings(backup=Backup(enabled=True, at="18:30", dir=str(tmp_path)))
+    (tmp_path / "tickerd-20261123T233100Z.tar").touch()
+    made = [is_made(settings, datetime(2026, 11, day, hour, tzinfo=UTC)) for day, hour in ((24, 0), (24, 23), (25, 0))]
+    assert made == [True, True, False]
