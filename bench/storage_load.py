@@ -118,7 +118,7 @@ def feed(url: str, seconds: float) -> dict[str, Any]:
 def flush(url: str, _seconds: float) -> dict[str, Any]:
     """Flush without a pause until killed; each line is an acknowledgement."""
     writer, names = _writer(url), _tickers(url)
-    number = int(CLOCK.monotonic_s()) * 50  # later runs bring later times, however many flushes a second this one makes
+    number = int(CLOCK.monotonic_s() * 50)  # later runs bring later times
     while True:
         number += 1
         batch = a_batch(names, number)
