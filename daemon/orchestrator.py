@@ -84,6 +84,8 @@ class Orchestrator:
             luck=luck,
             on_attempt=lambda attempt: self._set_reachable(False, attempt.said),
         )
+        if not self._settings.backup.enabled:
+            programs = {name: program for name, program in programs.items() if name != plan.BACKUP}
         self._crew = Crew(
             programs,
             settings=self._settings,

@@ -38,7 +38,8 @@ def wanted(
         "metrics": _if_enabled(settings.metrics.enabled, in_session),
         DAILY: _if_enabled(settings.daily.enabled, _daily(calendar, settings, now, daily)),
     }
-    wants[BACKUP] = _if_enabled(settings.backup.enabled, _backup(calendar, settings, now, backup_done))
+    if settings.backup.enabled:
+        wants[BACKUP] = _backup(calendar, settings, now, backup_done)
     return wants | {RECORDER: Want(wanted=True, session=in_session.session)}
 
 
