@@ -65,7 +65,7 @@ def flush_prices(
     # All but the statement itself happens before the transaction, for whose end the other writers wait.
     given = list(rows)
     regular, extended, refused = _chosen(given)
-    tickers = [*regular.tickers, *(row.ticker for row in extended)]
+    asked = len(regular.tickers) + len(extended)
     values = regular.for_driver(writer.dialect)
     opens_at = parameter(session_opens_at, writer.dialect)
 
@@ -73,10 +73,12 @@ def flush_prices(
         written = _write_regular(tx, values, price_source=price_source, opens_at=opens_at) if regular.tickers else 0
         tx.wrote(written)
         written += _write_extended(tx, extended)
-        unknown = _count_unknown(tx, tickers) if written < len(tickers) else 0
+        unknown = 0
+        if written < asked:
+            unknown = _count_unknown(tx, [*regular.tickers, *(row.ticker for row in extended)])
         return FlushResult(
             written=written,
-            refused_stale=len(tickers) - written - unknown,
+            refused_stale=asked - written - unknown,
             refused_not_finite=refused,
             unknown_ticker=unknown,
             seq=tx.seq,
@@ -180,7 +182,7 @@ def _in_doubles(row: PriceRow) -> PriceRow:
 def _write_regular(tx: Transaction, values: tuple[list[Any], ...], *, price_source: str, opens_at: Any) -> int:
     prices, changes, percents, price_times, heard, tickers = values
     now = parameter(tx.now, tx.dialect)
-    heard_ats = [time or now for time in heard]
+    heard_ats = [time or now for time in heard] if any(heard) else [now] * len(tickers)
     if tx.dialect == "sqlite":
         shared = map(repeat, (price_source, opens_at, tx.seq))
         rows = zip(prices, changes, percents, price_times, heard_ats, tickers, *shared, strict=False)

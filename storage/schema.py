@@ -55,7 +55,7 @@ class UtcTime(TypeDecorator[datetime]):
 def _in_utc(at: datetime) -> datetime:
     if at.tzinfo is None:
         raise ValueError(f"{at!r} has no time zone; pass an aware datetime")
-    return at.astimezone(UTC)
+    return at if at.tzinfo is UTC else at.astimezone(UTC)
 
 
 def parameter(value: Any, dialect: str) -> Any:

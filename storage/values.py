@@ -57,7 +57,7 @@ def is_moment(value: object) -> bool:
 
 def times_as_parameters(times: Sequence[datetime | None], dialect: str) -> list[Any]:
     """Return each time as `storage.schema.parameter` does, each text made once: sources tell milliseconds at best."""
-    if dialect != "sqlite":
+    if dialect != "sqlite" or not any(times):
         return list(times)
     # A double tells microseconds apart until the year 2242.
     stamps = [None if time is None else time.timestamp() for time in times]
