@@ -41,13 +41,13 @@ class Method:
 
 
 def a_batch(tickers: Sequence[str], number: int) -> list[PriceRow]:
-    """Return what one second of the stream would be: every ticker, times in milliseconds."""
-    start = OPENS_AT + timedelta(seconds=number)
+    """Return what one second of the stream would be: every ticker; times lie on whole seconds, as the feed's do."""
+    times = [OPENS_AT + timedelta(seconds=3 * number - late) for late in range(3)]
     return [
         PriceRow(
             ticker=ticker,
             price_usd=random.uniform(1, 500),
-            price_time=start + timedelta(milliseconds=random.randrange(1000)),
+            price_time=random.choice(times),
             change=0.5,
             change_percent=0.5,
         )

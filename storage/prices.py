@@ -138,8 +138,9 @@ class _Columns(NamedTuple):
 
 def _chosen(given: list[PriceRow]) -> tuple[_Columns, list[PriceRow], int]:
     """Return the regular and the extended rows to write, and how many rows cannot be."""
-    by_ticker = {row.ticker: row for row in given if type(row.ticker) is str and row.kind == "regular"}
-    if len(by_ticker) == len(given):
+    tickers = [row.ticker for row in given]
+    by_ticker = dict(zip(tickers, given, strict=True)) if set(map(type, tickers)) <= {str} else {}
+    if len(by_ticker) == len(given) and {row.kind for row in given} <= {"regular"}:
         columns = _Columns.of([by_ticker[ticker] for ticker in sorted(by_ticker)])
         if columns.are_plain():
             return columns, [], 0

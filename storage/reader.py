@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from operator import itemgetter
 from typing import Any, Self
 
 from sqlalchemy import Boolean, Connection, Date, Engine, select
@@ -113,7 +114,8 @@ class Reader:
             wanted = (
                 f"SELECT {', '.join(names)} FROM stocks_stock WHERE change_seq > {start:d} AND change_seq <= {until:d}"
             )
-            found = connection.exec_driver_sql(wanted).fetchall()
+            # The driver's own cursor: SQLAlchemy's rows around its tuples would double the time.
+            found = connection.exec_driver_sql(wanted).cursor.fetchall()
         return Changes(rows=_rows(names, found, connection.dialect.name), seq=until)
 
     def quotes(self, tickers: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -162,8 +164,8 @@ def _rows(names: tuple[str, ...], found: Sequence[Sequence[Any]], dialect: str) 
 
     Sorting here and reading SQLite's texts here cost a fifth of what the database and SQLAlchemy's rows would.
     """
-    place = names.index("change_seq")
-    rows = [dict(zip(names, values, strict=True)) for values in sorted(found, key=lambda values: int(values[place]))]
+    place = itemgetter(names.index("change_seq"))
+    rows = [dict(zip(names, values)) for values in sorted(found, key=place)]  # noqa: B905  (strict costs a third)
     if dialect == "sqlite":
         for name, read in _conversions(names):
             for row in rows:

@@ -56,10 +56,10 @@ def is_moment(value: object) -> bool:
 
 
 def times_as_parameters(times: Sequence[datetime | None], dialect: str) -> list[Any]:
-    """Return each time as `storage.schema.parameter` does, each text made once: sources tell milliseconds at best."""
+    """Return each time as `storage.schema.parameter` does, the text of each object made once."""
     if dialect != "sqlite" or not any(times):
         return list(times)
-    # A double tells microseconds apart until the year 2242.
-    stamps = [None if time is None else time.timestamp() for time in times]
-    texts = {stamp: parameter(time, dialect) for stamp, time in dict(zip(stamps, times, strict=True)).items()}
-    return [texts[stamp] for stamp in stamps]
+    # By identity: comparing aware times costs more than making their texts, and a feed hands the same object on.
+    keys = list(map(id, times))
+    texts = {key: parameter(time, dialect) for key, time in dict(zip(keys, times, strict=True)).items()}
+    return [texts[key] for key in keys]

@@ -9,6 +9,7 @@ import binascii
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -28,6 +29,12 @@ def subscribe_text(symbols: Iterable[str]) -> str:
     if not all(asked):
         raise ValueError("an empty symbol closes the stream")
     return orjson.dumps({"subscribe": asked}).decode()
+
+
+@lru_cache(maxsize=4096)
+def _time_of(epoch_ms: int) -> datetime | None:
+    """The stream's times lie on whole seconds: thousands of ticks share one object."""
+    return utc_from_epoch_ms(epoch_ms)
 
 
 class FrameParser:
@@ -57,7 +64,7 @@ class FrameParser:
 
     def _tick(self, message: Any) -> Tick | None:
         price = shortest_float32(message.price)
-        at: datetime | None = utc_from_epoch_ms(message.time)
+        at = _time_of(message.time)
         if not message.id or at is None:
             self.skipped["no_id_or_time"] += 1
             return None

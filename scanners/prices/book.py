@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -56,8 +56,8 @@ class PriceBook:
         self.refused: Counter[str] = Counter()
         self._changed: set[str] = set()
 
-    def offer(self, tick: Tick, sessions: Sequence[Session], *, now: datetime, now_s: float) -> None:
-        """Take a tick of one of `sessions`, heard `now`, in, or count why not."""
+    def offer(self, tick: Tick, sessions: Sequence[Session], *, now_s: float) -> None:
+        """Take a tick of one of `sessions` in, or count why not."""
         seen = self.seen.get(tick.ticker)
         if seen is None:
             self.refused["unknown_ticker"] += 1
@@ -82,7 +82,6 @@ class PriceBook:
             change_percent=tick.change_percent,
             price_time=tick.price_time,
             kind=kind,
-            heard_at=now,  # a row that waits for the database must not be called confirmed at its flush
         )
         self._changed.add(tick.ticker)
 
@@ -94,12 +93,15 @@ class PriceBook:
         self._changed.clear()
         return rows
 
-    def give_back(self, rows: Iterable[PriceRow]) -> None:
-        """Keep rows that could not be written for the next flush, unless something newer has come since."""
+    def give_back(self, rows: Iterable[PriceRow], *, heard_at: datetime) -> None:
+        """Keep rows that could not be written for the next flush, unless something newer has come since.
+
+        They were heard before `heard_at`: when the database is back they must not be called confirmed at that moment.
+        """
         for row in rows:
             waiting = self.seen[row.ticker].waiting
             if row.kind not in waiting:
-                waiting[row.kind] = row
+                waiting[row.kind] = row if row.heard_at else replace(row, heard_at=heard_at)
                 self._changed.add(row.ticker)
 
 

@@ -74,7 +74,7 @@ class PriceScanner:
 
     def _on_tick(self, tick: Tick) -> None:
         self._context.pulse.reached()
-        self._book.offer(tick, self._sessions, now=self._clock.utc_now(), now_s=self._clock.monotonic_s())
+        self._book.offer(tick, self._sessions, now_s=self._clock.monotonic_s())
 
     def _on_failure(self, what: str) -> None:
         if not any(each.last_frame_s for each in self._connections if each.opened_s is not None):
@@ -131,10 +131,11 @@ class PriceScanner:
         newest = max(row.price_time for row in rows)
         begun = [session.opens_at for session in self._sessions if session.opens_at <= newest]
         opens_at = max(begun, default=self._sessions[0].opens_at)
+        asked_at = self._clock.utc_now()
         try:
             await asyncio.to_thread(flush_prices, self._writer, rows, price_source="stream", session_opens_at=opens_at)
         except RetryLater as error:
-            self._book.give_back(rows)
+            self._book.give_back(rows, heard_at=asked_at)
             self._database_away(error)
             return error
         self._written.update(row.ticker for row in rows)

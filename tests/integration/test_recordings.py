@@ -176,7 +176,7 @@ def test_each_field_of_a_recorded_frame_stands_in_the_table_as_recorded(
     assert tick is not None
     session = session_around(tick)
     book = PriceBook([tick.ticker])
-    book.offer(tick, [session], now=tick.price_time, now_s=0.0)
+    book.offer(tick, [session], now_s=0.0)
     rows = book.take()
     flush_prices(writer, rows, price_source="stream", session_opens_at=session.opens_at)
     stored = table_row(sqlite_file, tick.ticker, tick.price_time)

@@ -32,7 +32,7 @@ def tick(price: float = 10.0, *, ticker: str = "A", at: datetime = NOON, hours: 
 def booked(*ticks: Tick, tickers: str = "ABC", sessions: Sequence[Session] = BOTH) -> PriceBook:
     book = PriceBook(tickers)
     for each in ticks:
-        book.offer(each, sessions, now=HEARD_AT, now_s=1.0)
+        book.offer(each, sessions, now_s=1.0)
     return book
 
 
@@ -47,15 +47,7 @@ def eastern(hour: int, minute: int = 0, second: int = 0, *, day: int = 23) -> da
 def test_a_row_says_what_the_tick_said() -> None:
     book = booked(tick(10.5, change=0.5, change_percent=5.0))
     assert book.take() == [
-        PriceRow(
-            ticker="A",
-            price_usd=10.5,
-            change=0.5,
-            change_percent=5.0,
-            price_time=NOON,
-            kind="regular",
-            heard_at=HEARD_AT,
-        )
+        PriceRow(ticker="A", price_usd=10.5, change=0.5, change_percent=5.0, price_time=NOON, kind="regular")
     ]
 
 
@@ -72,14 +64,14 @@ def test_a_tick_out_of_order_is_counted_and_moves_no_price_back() -> None:
 def test_a_tick_out_of_order_after_a_flush_moves_no_price_back() -> None:
     book = booked(tick(2.0, at=NOON + SECOND))
     book.take()
-    book.offer(tick(1.0), BOTH, now=HEARD_AT, now_s=2.0)
+    book.offer(tick(1.0), BOTH, now_s=2.0)
     assert book.take() == []
 
 
 def test_a_post_market_tick_out_of_order_after_a_flush_moves_no_price_back() -> None:
     book = booked(tick(2.0, at=eastern(17, 0, 1), hours=POST))
     assert taken(book) == {"A": 2.0}
-    book.offer(tick(1.0, at=eastern(17, 0, 0), hours=POST), BOTH, now=HEARD_AT, now_s=2.0)
+    book.offer(tick(1.0, at=eastern(17, 0, 0), hours=POST), BOTH, now_s=2.0)
     assert book.take() == []
     assert book.refused == {"older": 1}
 
@@ -118,15 +110,22 @@ def test_before_the_first_session_of_a_list_no_tick_is_written() -> None:
 
 def test_rows_that_could_not_be_written_come_again() -> None:
     book = booked(tick(1.0), tick(2.0, ticker="B"))
-    book.give_back(book.take())
+    book.give_back(book.take(), heard_at=HEARD_AT)
     assert taken(book) == {"A": 1.0, "B": 2.0}
+
+
+def test_a_row_that_waited_for_the_database_is_not_called_confirmed_at_its_later_flush() -> None:
+    book = booked(tick())
+    for heard_at in (HEARD_AT, HEARD_AT + 60 * SECOND):
+        book.give_back(book.take(), heard_at=heard_at)
+    assert [row.heard_at for row in book.take()] == [HEARD_AT]
 
 
 def test_a_newer_price_wins_over_one_given_back() -> None:
     book = booked(tick(1.0))
     rows = book.take()
-    book.offer(tick(2.0, at=NOON + SECOND), BOTH, now=HEARD_AT, now_s=2.0)
-    book.give_back(rows)
+    book.offer(tick(2.0, at=NOON + SECOND), BOTH, now_s=2.0)
+    book.give_back(rows, heard_at=HEARD_AT)
     assert taken(book) == {"A": 2.0}
 
 
@@ -191,7 +190,7 @@ def test_the_last_row_taken_of_a_ticker_and_kind_is_its_newest(steps: list[tuple
     written: dict[tuple[str, str], datetime] = {}
     for price, (ticker, second, hours, then) in enumerate(steps, start=1):
         offered = tick(float(price), ticker=ticker, at=MONDAY.closes_at + second * SECOND, hours=hours)
-        book.offer(offered, BOTH, now=HEARD_AT, now_s=0.0)
+        book.offer(offered, BOTH, now_s=0.0)
         if kind := kind_of(offered, BOTH):
             key = (ticker, kind)
             newest[key] = max(newest.get(key, offered.price_time), offered.price_time)
@@ -200,7 +199,7 @@ def test_the_last_row_taken_of_a_ticker_and_kind_is_its_newest(steps: list[tuple
             if then == "take":
                 written |= {(row.ticker, row.kind): row.price_time for row in rows}
             else:
-                book.give_back(rows)
+                book.give_back(rows, heard_at=HEARD_AT)
     written |= {(row.ticker, row.kind): row.price_time for row in book.take()}
     assert written == newest
 
