@@ -107,11 +107,10 @@ def feed(url: str, seconds: float) -> dict[str, Any]:
         seq = reader.seq()
         cpu_s = time.process_time()
         for _ in paced(FEED_POLL_S, seconds):
-            if reader.seq() == seq:
-                continue
             changes = reader.changes(seq, columns=("current_price",))
-            seen[changes.seq] = CLOCK.monotonic_s()
-            seq, rows = changes.seq, rows + len(changes.rows)
+            if changes.rows:
+                seen[changes.seq] = CLOCK.monotonic_s()
+                seq, rows = changes.seq, rows + len(changes.rows)
         return {"seen": seen, "rows": rows, "cpu_percent": (time.process_time() - cpu_s) / seconds * 100}
 
 

@@ -1,33 +1,58 @@
-"""Is a quote sound enough for the table? Says which rule refuses it; changes no number."""
+"""Are a source's numbers sound enough for the table? Says which rule refuses them; changes no number."""
 
 from __future__ import annotations
 
-from market.quotes import Quote
+from datetime import datetime, timedelta
+
+from market.quotes import Quote, Tick
 
 CURRENCY = "USD"
 LARGEST_DAY_RANGE = 100.0
 """A day's high above this many times its low is a unit fault (cents for dollars) or a split half applied."""
+OUTSIDE_DAY_RANGE = 1.5
+"""A price may leave its day's range by a late print, not by half of itself."""
+FUTURE_TOLERANCE = timedelta(seconds=60)
+"""Clocks differ. A time further ahead would outlast every true trade until then."""
 
 
-def why_refused(quote: Quote) -> str | None:
-    """Return the name of the first rule that the quote breaks, None if it is sound."""
+def why_refused(quote: Quote, *, at: datetime) -> str | None:
+    """Return the name of the first rule that a quote asked for at `at` breaks, None if it is sound."""
     if quote.currency is not None and quote.currency != CURRENCY:
         return "currency"
+    if _is_future(quote.price_time, at):
+        return "future"
     low, high = quote.days_low, quote.days_high
-    if low is not None and high is not None and not low <= high <= low * LARGEST_DAY_RANGE:
-        return "day_range"
-    if None not in (quote.current_price, quote.price_change, quote.price_change_percent) and not _adds_up(quote):
+    if low is not None and high is not None:
+        if not low <= high <= low * LARGEST_DAY_RANGE:
+            return "day_range"
+        if quote.current_price is not None and not _near(quote.current_price, low, high):
+            return "price_outside_day"
+    if not adds_up(quote.current_price, quote.price_change, quote.price_change_percent):
         return "change"
     return None
 
 
-def _adds_up(quote: Quote) -> bool:
-    """True if price, change and percent describe the same move, with room for the source's rounding."""
-    assert quote.current_price is not None
-    assert quote.price_change is not None
-    assert quote.price_change_percent is not None
-    before = quote.current_price - quote.price_change
+def why_tick_refused(tick: Tick, *, at: datetime) -> str | None:
+    """Return the name of the first rule that a tick heard at `at` breaks, None if it is sound."""
+    if _is_future(tick.price_time, at):
+        return "future"
+    return None if adds_up(tick.price, tick.change, tick.change_percent) else "change"
+
+
+def adds_up(price: float | None, change: float | None, percent: float | None) -> bool:
+    """True if the three describe the same move, with room for the source's rounding, or one of them is not known."""
+    if price is None or change is None or percent is None:
+        return True
+    before = price - change
     if before <= 0:
         return False
-    percent = 100.0 * quote.price_change / before
-    return abs(percent - quote.price_change_percent) <= 0.02 + 0.02 * abs(percent) + 1.0 / before
+    expected = 100.0 * change / before
+    return abs(expected - percent) <= 0.02 + 0.02 * abs(expected) + 1.0 / before
+
+
+def _is_future(price_time: datetime | None, at: datetime) -> bool:
+    return price_time is not None and price_time > at + FUTURE_TOLERANCE
+
+
+def _near(price: float, low: float, high: float) -> bool:
+    return low / OUTSIDE_DAY_RANGE <= price <= high * OUTSIDE_DAY_RANGE

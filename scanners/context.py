@@ -116,7 +116,7 @@ async def origin_of(context: Context, url: str) -> Origin | None:
     retry_s = FIRST_RETRY_S
     while not context.stop.is_set():
         try:
-            origin = await probe_origin(host, trust=context.trust, proxy=context.settings.network.proxy)
+            origin = await probe_origin(url, trust=context.trust, proxy=context.settings.network.proxy)
         except Unreachable as error:
             if context.once:
                 raise
@@ -167,6 +167,7 @@ async def run_scanner(context: Context, work: Work) -> int | None:
     try:
         return await work(context)
     finally:
+        context.pulse.beat()  # what the last cycle came to
         context.pulse.stopping()
         await tasks.cancel_all([beating])
 

@@ -59,13 +59,14 @@ class DirectLane:
                 return
 
     async def _slot(self) -> None:
-        """Wait for a slot of the budget; one that was given before a refusal no longer counts."""
-        given_s = -1.0
-        while given_s != self._refused_s:
+        """Wait for a slot of the budget; one that was given before a refusal, of whichever process, does not count."""
+        budget, clock = self._context.budget, self._context.clock
+        while True:
             given_s = self._refused_s
-            wait_s = self._context.budget.reserve(now_s=self._context.clock.monotonic_s())
-            if await self._context.wait(wait_s):
+            if await self._context.wait(budget.reserve(now_s=clock.monotonic_s())):
                 raise Stopped("asked to stop")
+            if given_s == self._refused_s and not budget.quiet_for_s(clock.monotonic_s()):
+                return
 
     async def _send(self, send: Callable[[], Awaitable[T]]) -> T:
         sent_s = self._context.clock.monotonic_s()
@@ -87,4 +88,5 @@ class DirectLane:
                 log.info("crumb_worn_out", error=str(error))
                 return
         self._context.budget.refuse(now_s=now_s, retry_after_s=error.retry_after_s)
+        self._context.pulse.refusing(str(error))
         log.warning("upstream_refused", error=str(error), retry_after_s=error.retry_after_s)

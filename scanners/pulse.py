@@ -25,7 +25,6 @@ class Pulse:
         self.progress: Progress | None = None
         self.coverage: Mapping[str, Any] | None = None
         self.facts: dict[str, Any] = {}
-        self._unreachable_since: datetime | None = None
 
     def ready(self) -> None:
         self._notifier.ready()
@@ -39,19 +38,23 @@ class Pulse:
     def reached(self) -> None:
         """Data came from the upstream: note when, and end a time of silence."""
         self.data_at = self._clock.utc_now()
-        if self._unreachable_since is not None:
-            self._unreachable_since = None
-            self.facts.pop("upstream_since", None)
+        if self.facts.pop("upstream_since", None) is not None:
             self.say("upstream is back")
         self.facts["upstream"] = "reachable"
 
     def unreachable(self, what: str) -> None:
         """Say since when the upstream is away and what is being tried."""
-        if self._unreachable_since is None:
-            self._unreachable_since = self._clock.utc_now()
-        since = utc_text(self._unreachable_since)
-        self.facts |= {"upstream": "unreachable", "upstream_since": since}
-        self.say(f"upstream unreachable since {since}: {what}; trying again")
+        self._away("unreachable", what, then="trying again")
+
+    def refusing(self, what: str) -> None:
+        """Say since when the upstream answers, but with a refusal: a new process would be refused as well."""
+        self._away("refusing", what, then="slowing down")
+
+    def _away(self, state: str, what: str, *, then: str) -> None:
+        known = self.facts.get("upstream_since") if self.facts.get("upstream") == state else None
+        since = known or utc_text(self._clock.utc_now())
+        self.facts |= {"upstream": state, "upstream_since": since}
+        self.say(f"upstream {state} since {since}: {what}; {then}")
 
     def advance(self, progress: Progress) -> None:
         """Show how far the work is: on the terminal now, in the next beat as well."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
@@ -17,6 +17,7 @@ from market.sessions import Session
 from scanners.context import Context, minute_of
 from scanners.lane import DirectLane
 from scanners.sweep import Sweep, SweepResult
+from storage.counts import read_confirmed
 from storage.coverage import CoverageCounts, write_coverage_minute
 from storage.quotes import write_quotes
 from storage.runs import finish_run, start_run
@@ -26,13 +27,16 @@ from yahoo.quote import QuoteAnswer
 log = get_logger(__name__)
 
 Group = Literal["metrics", "daily"]
-AfterWrite = Callable[[Sequence[Quote]], None]
-"""Called in a thread with the sound quotes of a batch after they are in the table."""
+AfterWrite = Callable[[Sequence[Quote]], Mapping[str, int]]
+"""Called in a thread with the sound quotes of a batch after they are in the table; returns counts for the record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleResult:
-    """How the pass ended: "complete", "partial" (some tickers still to be asked) or "failed" (none came)."""
+    """How the pass ended: "complete", "partial" (some tickers still to be asked) or "failed" (none came).
+
+    `failed`: tickers not asked in time, and those whose numbers were refused.
+    """
 
     status: Literal["complete", "partial", "failed"]
     updated: int
@@ -57,7 +61,13 @@ class QuoteCycle:
         self._group: Group = group
         self._session, self._after_write = session, after_write
         self._refused: Counter[str] = Counter()
+        self._more: Counter[str] = Counter()
         self._updated: set[str] = set()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What `after_write` counted, summed up."""
+        return self._more
 
     async def run(self, tickers: Sequence[str], *, concurrency: int, deadline_s: float) -> CycleResult:
         """Run the pass and record it; what the database raises ends it."""
@@ -77,28 +87,34 @@ class QuoteCycle:
         return result
 
     async def _accept(self, answer: QuoteAnswer) -> None:
-        sound = [quote for quote in answer.quotes if self._is_sound(quote)]
-        await asyncio.to_thread(self._write, sound, self._context.clock.utc_now())
-        self._updated.update(quote.ticker for quote in sound)
+        at = self._context.clock.utc_now()
+        sound = [quote for quote in answer.quotes if self._is_sound(quote, at)]
+        updated, counts = await asyncio.to_thread(self._write, sound, at)
+        self._updated |= updated
+        self._refused += Counter(by_table=len(sound) - len(updated))
+        self._more.update(counts)
         self._refused["foreign"] += len(answer.foreign)
         self._context.pulse.coverage = {self._group: asdict(self._counts(None))}
 
-    def _is_sound(self, quote: Quote) -> bool:
-        rule = why_refused(quote)
+    def _is_sound(self, quote: Quote, at: datetime) -> bool:
+        rule = why_refused(quote, at=at)
         if rule is not None:
             self._refused[rule] += 1
             if self._context.refusals.is_due(quote.ticker, now_s=self._context.clock.monotonic_s()):
                 log.warning("quote_refused", ticker=quote.ticker, rule=rule)
         return rule is None
 
-    def _write(self, quotes: Sequence[Quote], at: datetime) -> None:
+    def _write(self, quotes: Sequence[Quote], at: datetime) -> tuple[set[str], Mapping[str, int]]:
+        """Write a batch; return the tickers that the table took and the counts of `after_write`."""
         opens_at = self._session.opens_at if self._session else None
         closes_at = self._session.closes_at if self._session else None
-        write_quotes(
+        written = write_quotes(
             self._writer, quotes, group=self._group, at=at, session_opens_at=opens_at, session_closes_at=closes_at
-        )
-        if self._after_write is not None:
-            self._after_write(quotes)
+        ).written
+        updated = {quote.ticker for quote in quotes}
+        if written < len(updated):
+            updated = self._writer.run(lambda tx: read_confirmed(tx, updated, at=at), source=self._group)
+        return updated, self._after_write(quotes) if self._after_write else {}
 
     def _begin(self, expected: int) -> int:
         self._expected = expected
@@ -111,13 +127,13 @@ class QuoteCycle:
         )
 
     def _result(self, swept: SweepResult, total: int) -> CycleResult:
-        failed = total - swept.done
-        status: Literal["complete", "partial", "failed"] = "complete" if failed == 0 else "partial"
+        status: Literal["complete", "partial", "failed"] = "complete" if swept.done == total else "partial"
+        updated, missing = len(self._updated), len(swept.missing)
         return CycleResult(
             status=status if swept.done else "failed",
-            updated=len(self._updated),
-            missing=len(swept.missing),
-            failed=failed,
+            updated=updated,
+            missing=missing,
+            failed=total - updated - missing,
         )
 
     def _counts(self, result: CycleResult | None) -> CoverageCounts:
@@ -135,6 +151,7 @@ class QuoteCycle:
             "requests": self._lane.requests,
             "failures": swept.failures,
             "refused": self._refused,
+            **self._more,
             "missing": sorted(swept.missing)[:100],
         }
         finish_run(

@@ -65,11 +65,15 @@ async def refresh(context: Context, writer: Writer, session: Session) -> int:
             after_write=partial(_write_bars, writer, session),
         )
         result = await cycle.run(tickers, concurrency=settings.metrics.concurrency, deadline_s=LONGEST_S)
+    if result.updated and not cycle.counts["bars"]:
+        # Asked after the next open: the quotes speak of another session, and only a chart could tell of this one.
+        log.warning("daily_bars_missed", session=str(session.session_date), tickers=result.updated)
     return EXIT_DONE if result.status == "complete" else EXIT_TRY_LATER
 
 
-def _write_bars(writer: Writer, session: Session, quotes: Sequence[Quote]) -> None:
-    write_daily_bars(writer, [bar for quote in quotes if (bar := bar_of(quote, session)) is not None])
+def _write_bars(writer: Writer, session: Session, quotes: Sequence[Quote]) -> dict[str, int]:
+    result = write_daily_bars(writer, [bar for quote in quotes if (bar := bar_of(quote, session)) is not None])
+    return {"bars": result.written, "bars_refused": result.refused}
 
 
 def bar_of(quote: Quote, session: Session) -> DailyBar | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from market.quality import why_tick_refused
 from market.quotes import Tick
 from market.sessions import PRICE_GRACE, Session
 from storage.coverage import CoverageCounts
@@ -24,9 +25,21 @@ class Seen:
     """What is known of one ticker: its newest trade in and outside the session, when it was last heard (monotonic)."""
 
     price_time: datetime | None = None
+    price: float | None = None
+    doubted: Tick | None = None
+    """A price too far from the last one to be believed before a second trade agrees."""
     extended_time: datetime | None = None
     heard_s: float | None = None
     waiting: dict[str, PriceRow] = field(default_factory=dict)
+
+
+JUMP = 1.5
+"""From one trade to the next a price seldom moves by more than half of itself."""
+AGREEMENT = 1.2
+
+
+def _ratio(one: float, other: float) -> float:
+    return max(one, other) / min(one, other)
 
 
 def kind_of(tick: Tick, sessions: Sequence[Session]) -> Kind | None:
@@ -56,11 +69,14 @@ class PriceBook:
         self.refused: Counter[str] = Counter()
         self._changed: set[str] = set()
 
-    def offer(self, tick: Tick, sessions: Sequence[Session], *, now_s: float) -> None:
-        """Take a tick of one of `sessions` in, or count why not."""
+    def offer(self, tick: Tick, sessions: Sequence[Session], *, now: datetime, now_s: float) -> None:
+        """Take a tick of one of `sessions`, heard `now`, in, or count why not."""
         seen = self.seen.get(tick.ticker)
         if seen is None:
             self.refused["unknown_ticker"] += 1
+            return
+        if (rule := why_tick_refused(tick, at=now)) is not None:
+            self.refused[rule] += 1
             return
         seen.heard_s = now_s  # even an old snapshot proves that the subscription works
         kind = kind_of(tick, sessions)
@@ -72,7 +88,9 @@ class PriceBook:
             self.refused["older"] += 1
             return
         if kind == "regular":
-            seen.price_time = tick.price_time
+            if not self._is_believed(tick, seen):
+                return
+            seen.price_time, seen.price = tick.price_time, tick.price
         else:
             seen.extended_time = tick.price_time
         seen.waiting[kind] = PriceRow(
@@ -84,6 +102,19 @@ class PriceBook:
             kind=kind,
         )
         self._changed.add(tick.ticker)
+
+    def _is_believed(self, tick: Tick, seen: Seen) -> bool:
+        """Hold a jump back until a later trade is near it: a reopening after a halt is confirmed in seconds."""
+        doubted = seen.doubted
+        jumps = seen.price is not None and _ratio(tick.price, seen.price) > JUMP
+        if jumps and doubted is not None and tick.price_time == doubted.price_time:
+            return False  # the same trade told again
+        if jumps and doubted is not None and _ratio(tick.price, doubted.price) <= AGREEMENT:
+            doubted, jumps = None, False
+        if doubted is not None:
+            self.refused["jump"] += 1
+        seen.doubted = tick if jumps else None
+        return not jumps
 
     def take(self) -> list[PriceRow]:
         """Return what changed since the last call, sorted by ticker, and forget it."""

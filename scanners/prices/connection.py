@@ -111,7 +111,8 @@ class ShardConnection:
                 await tasks.cancel_all([repeating])
 
     async def _subscribe(self, stream: ClientConnection) -> None:
-        text = subscribe_text([*self.tickers, self._prices.canary])
+        canary = self._prices.canary
+        text = subscribe_text([*(ticker for ticker in self.tickers if ticker != canary), canary])
         while True:
             await stream.send(text)
             await self._clock.sleep(RESUBSCRIBE_S)
@@ -123,8 +124,9 @@ class ShardConnection:
             return
         if tick.ticker == self._prices.canary:
             self.canary_heard_s = self.last_frame_s
-        else:
-            self._on_tick(tick)
+            if tick.ticker not in self.tickers:
+                return
+        self._on_tick(tick)
 
 
 def _cause(error: BaseException) -> str:

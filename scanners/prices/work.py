@@ -19,8 +19,9 @@ from scanners.context import Context, load_tickers, minute_of, open_writer, orig
 from scanners.prices.book import Coverage, PriceBook, coverage
 from scanners.prices.connection import ShardConnection
 from scanners.prices.shards import plan_shards
+from storage.counts import read_price_times
 from storage.coverage import CoverageCounts, write_coverage_minute
-from storage.prices import confirm_prices, flush_prices
+from storage.prices import PriceRow, confirm_prices, flush_prices
 from storage.runs import finish_run, start_run
 from storage.writer import Writer
 
@@ -74,7 +75,7 @@ class PriceScanner:
 
     def _on_tick(self, tick: Tick) -> None:
         self._context.pulse.reached()
-        self._book.offer(tick, self._sessions, now_s=self._clock.monotonic_s())
+        self._book.offer(tick, self._sessions, now=self._clock.utc_now(), now_s=self._clock.monotonic_s())
 
     def _on_failure(self, what: str) -> None:
         if not any(each.last_frame_s for each in self._connections if each.opened_s is not None):
@@ -133,14 +134,30 @@ class PriceScanner:
         opens_at = max(begun, default=self._sessions[0].opens_at)
         asked_at = self._clock.utc_now()
         try:
-            await asyncio.to_thread(flush_prices, self._writer, rows, price_source="stream", session_opens_at=opens_at)
+            refused = await asyncio.to_thread(self._write, rows, opens_at)
         except RetryLater as error:
             self._book.give_back(rows, heard_at=asked_at)
             self._database_away(error)
             return error
-        self._written.update(row.ticker for row in rows)
+        self._written.update(row.ticker for row in rows if row.ticker not in refused)
+        self._tell_refused(refused)
         self._database_back()
         return None
+
+    def _write(self, rows: list[PriceRow], opens_at: datetime) -> set[str]:
+        """Write `rows` (in a thread) and return the tickers whose price the table did not take."""
+        result = flush_prices(self._writer, rows, price_source="stream", session_opens_at=opens_at)
+        if result.written == len(rows):
+            return set()
+        kept = self._writer.run(lambda tx: read_price_times(tx, [row.ticker for row in rows]), source="prices")
+        return {row.ticker for row in rows if row.kind == "regular" and kept.get(row.ticker) != row.price_time}
+
+    def _tell_refused(self, tickers: set[str]) -> None:
+        if tickers:
+            self._book.refused["by_table"] += len(tickers)
+        for ticker in sorted(tickers):
+            if self._context.refusals.is_due(ticker, now_s=self._clock.monotonic_s()):
+                log.warning("price_refused", ticker=ticker, reason="the table holds a newer one")
 
     def _database_away(self, error: RetryLater) -> None:
         if self._database_away_since is None:

@@ -119,7 +119,7 @@ def test_each_field_of_a_recorded_quote_stands_in_the_table_as_recorded(
     list_ticker(writer, ticker)
     body = json.dumps({"quoteResponse": {"result": [row], "error": None}}).encode()
     quotes = parse_answer(body, asked=[ticker], at=at).quotes
-    assert [why_refused(quote) for quote in quotes] == [None]
+    assert [why_refused(quote, at=at) for quote in quotes] == [None]
     write_quotes(writer, quotes, group="metrics", at=at, session_opens_at=None, session_closes_at=None)
     stored = table_row(sqlite_file, ticker, at)
     assert {column: stored[column] for column in SAME} == {
@@ -143,7 +143,7 @@ def test_recorded_quotes_in_another_currency_are_refused_by_name() -> None:
     for at, row in foreign:
         body = json.dumps({"quoteResponse": {"result": [row], "error": None}}).encode()
         for quote in parse_answer(body, asked=[row["symbol"]], at=at).quotes:
-            assert why_refused(quote) == "currency"
+            assert why_refused(quote, at=at) == "currency"
 
 
 def test_a_delisted_ticker_answered_by_an_empty_shell_is_missing_and_writes_nothing() -> None:
@@ -176,7 +176,7 @@ def test_each_field_of_a_recorded_frame_stands_in_the_table_as_recorded(
     assert tick is not None
     session = session_around(tick)
     book = PriceBook([tick.ticker])
-    book.offer(tick, [session], now_s=0.0)
+    book.offer(tick, [session], now=tick.price_time, now_s=0.0)
     rows = book.take()
     flush_prices(writer, rows, price_source="stream", session_opens_at=session.opens_at)
     stored = table_row(sqlite_file, tick.ticker, tick.price_time)

@@ -1,18 +1,26 @@
 import json
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from market.quality import why_refused
-from market.quotes import Quote
+from market import quality
+from market.quality import FUTURE_TOLERANCE, why_tick_refused
+from market.quotes import Quote, Tick
 from yahoo.quote import parse_answer
 
 RECORDED = [
     json.loads(line)
     for line in (Path(__file__).parents[1] / "data" / "v7_quotes.jsonl").read_text(encoding="utf-8").splitlines()
 ]
+
+
+NOW = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
+
+
+def why_refused(quote: Quote, at: datetime = NOW) -> str | None:
+    return quality.why_refused(quote, at=at)
 
 
 def recorded_quotes() -> list[Quote]:
@@ -108,3 +116,25 @@ def test_a_move_that_is_not_told_in_full_is_not_judged(absent: str) -> None:
 def test_the_first_broken_rule_is_the_one_that_is_named() -> None:
     assert why_refused(a_quote(currency="EUR", days_low=200.0, price_change=50.0)) == "currency"
     assert why_refused(a_quote(days_low=200.0, price_change=50.0)) == "day_range"
+
+
+def test_a_time_ahead_of_the_clock_is_refused_but_not_for_a_clock_that_is_a_little_late() -> None:
+    """It would outlast every true trade until then."""
+    soon, late = NOW + FUTURE_TOLERANCE, NOW + FUTURE_TOLERANCE + timedelta(seconds=1)
+    assert [why_refused(a_quote(price_time=at)) for at in (soon, late)] == [None, "future"]
+    ticks = [Tick(ticker="A", price=1.0, price_time=at) for at in (soon, late)]
+    assert [why_tick_refused(tick, at=NOW) for tick in ticks] == [None, "future"]
+
+
+@pytest.mark.parametrize(
+    ("price", "rule"), [(66.0, None), (65.9, "price_outside_day"), (154.5, None), (10_200.0, "price_outside_day")]
+)
+def test_a_price_far_outside_its_day_is_refused(price: float, rule: str | None) -> None:
+    """The day's range is 99 to 103."""
+    assert why_refused(a_quote(current_price=price, price_change=None)) == rule
+
+
+@pytest.mark.parametrize(("price", "rule"), [(102.0, None), (10_200.0, "change"), (1.02, "change")])
+def test_a_tick_whose_price_its_change_and_percent_contradict_is_refused(price: float, rule: str | None) -> None:
+    tick = Tick(ticker="A", price=price, price_time=NOW, change=2.0, change_percent=2.0)
+    assert why_tick_refused(tick, at=NOW) == rule

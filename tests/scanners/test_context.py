@@ -149,3 +149,14 @@ async def test_a_scanner_that_fails_says_that_it_stops_and_raises(still_stage: S
 
 def test_the_session_of_noon_is_mondays(tmp_path: Path) -> None:
     assert a_context(tmp_path).session() == MONDAY
+
+
+async def test_the_last_beat_says_what_the_last_cycle_came_to(supervisor: Supervisor, tmp_path: Path) -> None:
+    async def work(context: Context) -> None:
+        await context.wait(0.05)  # the first beat is under way
+        context.pulse.coverage = {"daily": {"fresh": 8}}
+
+    settings = changed(Settings(), {"state": {"dir": str(tmp_path)}})
+    context = Context.build("daily", settings, asyncio.Event(), supervisor.notifier())
+    await run_scanner(context, work)
+    assert supervisor.values("X_COVERAGE") == ['{"daily":{"fresh":8}}']

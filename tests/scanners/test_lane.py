@@ -11,6 +11,7 @@ from core.tasks import cancel_all
 from net.client import HttpClient
 from scanners.context import Context
 from scanners.lane import DirectLane, Stopped
+from tests.fix_clock import FakeClock
 from tests.fix_scanners import ShiftedClock, Stage, eventually
 from yahoo.session import BatchRefused, RateLimited
 
@@ -53,6 +54,7 @@ async def test_a_good_answer_raises_the_rate_and_a_429_halves_it_and_cools_down(
         before_s = context.clock.monotonic_s()
         with pytest.raises(RateLimited):
             await lane.quotes(["AAPL"])
+    assert context.pulse.facts["upstream"] == "refusing"
     state = context.budget.lane()
     assert state.rate_per_s == pytest.approx(50.01)
     assert state.next_free_s >= before_s + 30.0
@@ -82,6 +84,22 @@ async def test_a_slot_given_before_a_refusal_is_not_used_in_the_rest_after_it(st
         await cancel_all([*resting])
         assert lane.requests < 3 + 8
     assert len([task for task in done if task.exception()]) == 1
+
+
+async def test_a_slot_given_before_a_refusal_of_another_process_is_not_used_either(still_stage: Stage) -> None:
+    network = {"start_requests_per_s": 2.0, "max_requests_per_s": 2.0}
+    clock = FakeClock()
+    one, other = (still_stage.context(name, clock=clock, network=network) for name in ("metrics", "daily"))
+    async with lane_of(one) as lane:
+        other.budget.reserve(now_s=1000.0)
+        asking = asyncio.ensure_future(lane._slot())
+        await clock.advance(0.25)
+        other.budget.refuse(now_s=1000.25)
+        await clock.advance(29.5)
+        assert not asking.done()
+        await clock.advance(1.0)
+        assert asking.done()
+        await asking
 
 
 @pytest.mark.parametrize("rate_per_s", [20.0, 1e6])

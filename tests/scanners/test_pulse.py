@@ -64,6 +64,16 @@ def test_an_upstream_that_is_away_keeps_the_time_it_went(supervisor: Supervisor)
     assert pulse.data_at == NOON
 
 
+def test_an_upstream_that_refuses_is_told_apart_from_one_that_is_away(supervisor: Supervisor) -> None:
+    pulse, clock = a_pulse(supervisor)
+    pulse.unreachable("timeout")
+    clock.jump(timedelta(seconds=60))
+    pulse.refusing("status 429")
+    assert pulse.facts == {"upstream": "refusing", "upstream_since": "2026-11-23T17:01:00.000Z"}
+    said = "upstream refusing since 2026-11-23T17:01:00.000Z: status 429; slowing down"
+    assert supervisor.values("STATUS")[-1] == said
+
+
 def test_an_upstream_that_is_back_is_said_once(supervisor: Supervisor) -> None:
     pulse, _ = a_pulse(supervisor)
     pulse.unreachable("refused")

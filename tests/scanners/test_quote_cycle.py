@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from net.client import HttpClient
 from scanners.context import Context
 from scanners.lane import DirectLane
 from scanners.quote_cycle import CycleResult, QuoteCycle
-from tests.fix_scanners import ShiftedClock, Stage
+from storage.quotes import write_quotes
+from tests.fix_scanners import NOON, ShiftedClock, Stage
 
 QUOTE = "/v7/finance/quote"
 
@@ -27,9 +29,10 @@ async def run_cycle(
     group: Any = "metrics",
     written: list[str] | None = None,
 ) -> CycleResult:
-    def after_write(quotes: Sequence[Quote]) -> None:
+    def after_write(quotes: Sequence[Quote]) -> dict[str, int]:
         if written is not None:
             written.extend(quote.ticker for quote in quotes)
+        return {"bars": len(quotes)}
 
     async with HttpClient(ca_path=context.trust.ca_path, proxy=context.settings.network.proxy) as http:
         with stage.writer() as writer:
@@ -94,6 +97,8 @@ async def test_rows_that_were_never_asked_for_are_counted_and_not_written(still_
     [
         ({"currency": "EUR"}, "currency"),
         ({"regularMarketChange": -40.0}, "change"),
+        ({"regularMarketTime": 4_000_000_000}, "future"),
+        ({"regularMarketDayLow": 9.0, "regularMarketDayHigh": 11.0}, "price_outside_day"),
         ({"regularMarketDayLow": 1.0, "regularMarketDayHigh": 10100.0}, "day_range"),
     ],
 )
@@ -107,6 +112,21 @@ async def test_a_quote_that_contradicts_itself_is_not_written_and_not_fresh(
     assert still_stage.stocks()["AAPL"]["volume"] is None
     assert still_stage.runs("metrics")[0]["detail"]["refused"][rule] == 1
     assert still_stage.coverage("metrics") == [{"fresh": 1, "unchanged": 0, "no_trade": 0, "unknown": 1, "total": 2}]
+    (run,) = still_stage.runs("metrics")
+    assert (run["status"], run["expected"], run["updated"], run["failed"], run["skipped"]) == ("complete", 2, 1, 1, 0)
+
+
+async def test_what_the_table_does_not_take_is_not_counted_as_updated(still_stage: Stage) -> None:
+    """Another process has written a newer answer of one ticker meanwhile."""
+    tomorrow = NOON + timedelta(days=1)
+    with still_stage.writer() as writer:
+        newer = Quote(ticker="AAPL", volume=7)
+        write_quotes(writer, [newer], group="metrics", at=tomorrow, session_opens_at=None, session_closes_at=None)
+    still_stage.market.server.answer_status(QUOTE, 200, document(a_row("AAPL"), a_row("MSFT")))
+    result = await run_cycle(still_stage, still_stage.context("metrics"), ["AAPL", "MSFT"])
+    assert result == CycleResult(status="complete", updated=1, missing=0, failed=1)
+    assert still_stage.runs("metrics")[0]["detail"]["refused"]["by_table"] == 1
+    assert still_stage.stocks()["AAPL"]["volume"] == 7
 
 
 async def test_at_its_deadline_a_cycle_ends_as_partial_with_honest_counts(still_stage: Stage) -> None:

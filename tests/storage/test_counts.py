@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from market.quotes import Quote
 from market.universe import Listing
-from storage.counts import FreshCounts, count_fresh
+from storage.counts import FreshCounts, count_fresh, read_confirmed, read_price_times
 from storage.engine import open_reader_engine
 from storage.prices import PriceRow, flush_prices
 from storage.quotes import write_quotes
@@ -34,3 +34,15 @@ def test_only_what_was_confirmed_since_the_given_moment_counts_as_fresh(database
         FreshCounts(total=3, priced=1, with_metrics=0),
         FreshCounts(total=3, priced=0, with_metrics=0),
     ]
+
+
+def test_the_table_says_which_rows_it_took(database_url: str) -> None:
+    with closing(Writer.open(database_url, service="test", origin="live", clock=StillClock())) as writer:
+        load_universe(writer, [Listing(ticker=ticker) for ticker in ("AAPL", "MSFT")])
+        row = PriceRow(ticker="AAPL", price_usd=10.0, price_time=NOON)
+        flush_prices(writer, [row], price_source="stream", session_opens_at=OPENS_AT)
+        quote = Quote(ticker="MSFT", volume=5)
+        write_quotes(writer, [quote], group="metrics", at=NOON, session_opens_at=None, session_closes_at=None)
+        asked = ("AAPL", "MSFT", "NONE")
+        assert writer.run(lambda tx: read_price_times(tx, asked), source="test") == {"AAPL": NOON, "MSFT": None}
+        assert writer.run(lambda tx: read_confirmed(tx, asked, at=NOON), source="test") == {"MSFT"}

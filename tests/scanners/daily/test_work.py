@@ -95,6 +95,7 @@ async def test_all_fields_and_the_bars_of_the_session_are_written(still_stage: S
     assert (bar["volume"], bar["session_date"], bar["source"]) == (true.volume, "2026-11-23", "quote")
     (run,) = still_stage.runs("daily")
     assert (run["status"], run["session"], run["updated"]) == ("complete", "2026-11-23", 8)
+    assert (run["detail"]["bars"], run["detail"]["bars_refused"]) == (7, 0)
 
 
 async def test_the_second_start_of_a_session_finds_it_done_without_asking_anything(
@@ -113,7 +114,8 @@ async def test_before_the_hour_the_session_before_is_refreshed(still_stage: Stag
     context = still_stage.context("daily", clock=ShiftedClock(NOON))
     assert await run_scanner(context, work) == EXIT_DONE
     assert [run["session"] for run in still_stage.runs("daily")] == ["2026-11-20"]
-    assert still_stage.rows("SELECT * FROM stocks_daily_bar WHERE session_date = '2026-11-23'") == []
+    assert still_stage.rows("SELECT * FROM stocks_daily_bar") == []
+    assert still_stage.runs("daily")[0]["detail"]["bars"] == 0  # asked at noon, the quotes speak of Monday
 
 
 async def test_before_the_first_session_nothing_is_due(still_stage: Stage, supervisor: Supervisor) -> None:

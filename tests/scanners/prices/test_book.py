@@ -32,7 +32,7 @@ def tick(price: float = 10.0, *, ticker: str = "A", at: datetime = NOON, hours: 
 def booked(*ticks: Tick, tickers: str = "ABC", sessions: Sequence[Session] = BOTH) -> PriceBook:
     book = PriceBook(tickers)
     for each in ticks:
-        book.offer(each, sessions, now_s=1.0)
+        book.offer(each, sessions, now=max(HEARD_AT, each.price_time), now_s=1.0)
     return book
 
 
@@ -52,32 +52,32 @@ def test_a_row_says_what_the_tick_said() -> None:
 
 
 def test_only_the_newest_of_a_ticker_is_taken() -> None:
-    assert taken(booked(tick(1.0), tick(2.0, at=NOON + SECOND))) == {"A": 2.0}
+    assert taken(booked(tick(1.0), tick(1.2, at=NOON + SECOND))) == {"A": 1.2}
 
 
 def test_a_tick_out_of_order_is_counted_and_moves_no_price_back() -> None:
-    book = booked(tick(2.0, at=NOON + SECOND), tick(1.0))
-    assert taken(book) == {"A": 2.0}
+    book = booked(tick(1.2, at=NOON + SECOND), tick(1.0))
+    assert taken(book) == {"A": 1.2}
     assert book.refused == {"older": 1}
 
 
 def test_a_tick_out_of_order_after_a_flush_moves_no_price_back() -> None:
-    book = booked(tick(2.0, at=NOON + SECOND))
+    book = booked(tick(1.2, at=NOON + SECOND))
     book.take()
-    book.offer(tick(1.0), BOTH, now_s=2.0)
+    book.offer(tick(1.0), BOTH, now=HEARD_AT, now_s=2.0)
     assert book.take() == []
 
 
 def test_a_post_market_tick_out_of_order_after_a_flush_moves_no_price_back() -> None:
-    book = booked(tick(2.0, at=eastern(17, 0, 1), hours=POST))
-    assert taken(book) == {"A": 2.0}
-    book.offer(tick(1.0, at=eastern(17, 0, 0), hours=POST), BOTH, now_s=2.0)
+    book = booked(tick(1.2, at=eastern(17, 0, 1), hours=POST))
+    assert taken(book) == {"A": 1.2}
+    book.offer(tick(1.0, at=eastern(17, 0, 0), hours=POST), BOTH, now=eastern(17, 0, 1), now_s=2.0)
     assert book.take() == []
     assert book.refused == {"older": 1}
 
 
 def test_of_two_prices_of_one_second_the_later_heard_is_taken() -> None:
-    assert taken(booked(tick(1.0), tick(2.0))) == {"A": 2.0}
+    assert taken(booked(tick(1.0), tick(1.2))) == {"A": 1.2}
 
 
 def test_the_rows_are_sorted_by_ticker() -> None:
@@ -109,9 +109,9 @@ def test_before_the_first_session_of_a_list_no_tick_is_written() -> None:
 
 
 def test_rows_that_could_not_be_written_come_again() -> None:
-    book = booked(tick(1.0), tick(2.0, ticker="B"))
+    book = booked(tick(1.0), tick(1.2, ticker="B"))
     book.give_back(book.take(), heard_at=HEARD_AT)
-    assert taken(book) == {"A": 1.0, "B": 2.0}
+    assert taken(book) == {"A": 1.0, "B": 1.2}
 
 
 def test_a_row_that_waited_for_the_database_is_not_called_confirmed_at_its_later_flush() -> None:
@@ -124,14 +124,14 @@ def test_a_row_that_waited_for_the_database_is_not_called_confirmed_at_its_later
 def test_a_newer_price_wins_over_one_given_back() -> None:
     book = booked(tick(1.0))
     rows = book.take()
-    book.offer(tick(2.0, at=NOON + SECOND), BOTH, now_s=2.0)
+    book.offer(tick(1.2, at=NOON + SECOND), BOTH, now=HEARD_AT, now_s=2.0)
     book.give_back(rows, heard_at=HEARD_AT)
-    assert taken(book) == {"A": 2.0}
+    assert taken(book) == {"A": 1.2}
 
 
 def test_regular_and_post_market_price_of_a_ticker_are_two_rows() -> None:
-    book = booked(tick(1.0, at=eastern(15, 59)), tick(2.0, at=eastern(16, 1), hours=POST))
-    assert [(row.kind, row.price_usd) for row in book.take()] == [("regular", 1.0), ("post", 2.0)]
+    book = booked(tick(1.0, at=eastern(15, 59)), tick(1.2, at=eastern(16, 1), hours=POST))
+    assert [(row.kind, row.price_usd) for row in book.take()] == [("regular", 1.0), ("post", 1.2)]
 
 
 @pytest.mark.parametrize(
@@ -189,8 +189,8 @@ def test_the_last_row_taken_of_a_ticker_and_kind_is_its_newest(steps: list[tuple
     newest: dict[tuple[str, str], datetime] = {}
     written: dict[tuple[str, str], datetime] = {}
     for price, (ticker, second, hours, then) in enumerate(steps, start=1):
-        offered = tick(float(price), ticker=ticker, at=MONDAY.closes_at + second * SECOND, hours=hours)
-        book.offer(offered, BOTH, now_s=0.0)
+        offered = tick(1000.0 + price, ticker=ticker, at=MONDAY.closes_at + second * SECOND, hours=hours)
+        book.offer(offered, BOTH, now=MONDAY.closes_at, now_s=0.0)
         if kind := kind_of(offered, BOTH):
             key = (ticker, kind)
             newest[key] = max(newest.get(key, offered.price_time), offered.price_time)
@@ -250,3 +250,46 @@ def test_a_post_market_trade_does_not_make_the_price_fresh() -> None:
 def test_the_four_counts_add_up_to_all_tickers(heard: list[tuple[str, int]], proven: set[str]) -> None:
     book = booked(*(tick(ticker=ticker, at=NOON + second * SECOND) for ticker, second in heard))
     assert sum(counted(book, "".join(proven))) == 3
+
+
+def test_a_price_from_the_future_is_counted_and_true_trades_go_on() -> None:
+    tomorrow = eastern(15, 59, day=24)
+    book = PriceBook("A")
+    for each in (tick(100.5, at=tomorrow), tick(100.0)):
+        book.offer(each, BOTH, now=HEARD_AT, now_s=1.0)
+    assert taken(book) == {"A": 100.0}
+    assert book.refused == {"future": 1}
+
+
+def jumped(*prices: float, seconds: Sequence[int] | None = None) -> tuple[list[float], PriceBook]:
+    """Offer one price a second and take after each."""
+    book = PriceBook("A")
+    found: list[float] = []
+    for second, price in zip(seconds or range(len(prices)), prices, strict=True):
+        at = NOON + second * SECOND
+        book.offer(tick(price, at=at), BOTH, now=at, now_s=1.0)
+        found += taken(book).values()
+    return found, book
+
+
+def test_a_jump_that_nothing_confirms_is_never_taken() -> None:
+    found, book = jumped(100.0, 0.01, 100.5)
+    assert found == [100.0, 100.5]
+    assert book.refused == {"jump": 1}
+
+
+def test_a_jump_that_the_next_trade_confirms_is_taken_with_it() -> None:
+    found, book = jumped(100.0, 210.0, 205.0, 206.0)
+    assert found == [100.0, 205.0, 206.0]
+    assert book.refused == {}
+
+
+def test_a_jump_told_twice_is_not_confirmed_by_itself() -> None:
+    found, _ = jumped(100.0, 210.0, 210.0, seconds=(0, 1, 1))
+    assert found == [100.0]
+
+
+def test_two_jumps_to_different_places_confirm_nothing() -> None:
+    found, book = jumped(100.0, 210.0, 0.5, 100.0)
+    assert found == [100.0, 100.0]
+    assert book.refused == {"jump": 2}

@@ -16,6 +16,7 @@ from core.errors import FixByHand, RetryLater, Unreachable
 from scanners.context import run_scanner
 from scanners.prices import work as prices_work
 from scanners.prices.work import work
+from storage.prices import PriceRow, flush_prices
 from tests.fix_scanners import MONDAY, NOON, ROOT, ShiftedClock, Stage, eventually
 
 SECOND = timedelta(seconds=1)
@@ -49,14 +50,16 @@ def moved_away(stage: Stage) -> Iterator[None]:
 
 
 def trade(stage: Stage, second: int, **prices: float) -> None:
-    """Let the market move to this second of noon, with trades of ours at these prices."""
-    for name, price in prices.items():
-        stock = stage.market.market.stocks[name.replace("_", "-")]
-        stock.print_trade(value=price, size=100, at_s=int((NOON + second * SECOND).timestamp()))
-    at = NOON + second * SECOND
-    traded = [stage.market.market.stocks[name.replace("_", "-")] for name in prices]
-    stage.market.market.now_s = int(at.timestamp())
-    stage.market.server.streams.publish(traded)
+    """Let the market move to this second of noon, with trades of ours at these prices.
+
+    Each price trades in the second before as well: a jump is believed when a later trade confirms it.
+    """
+    traded = [(stage.market.market.stocks[name.replace("_", "-")], price) for name, price in prices.items()]
+    for at in (NOON + (second - 1) * SECOND, NOON + second * SECOND):
+        stage.market.market.now_s = int(at.timestamp())
+        for stock, price in traded:
+            stock.print_trade(value=price, size=100, at_s=int(at.timestamp()))
+        stage.market.server.streams.publish([stock for stock, _ in traded])
 
 
 async def test_every_ticker_of_three_connections_is_priced_as_the_market_says(still_stage: Stage) -> None:
@@ -345,12 +348,12 @@ async def test_the_first_trade_of_a_session_begins_the_days_range_anew(still_sta
     async with still_stage.at_work(still_stage.context("prices", clock=clock), work) as scanner:
         await eventually(lambda: still_stage.stocks()["AAPL"]["price_time"])
         assert still_stage.stocks()["AAPL"]["price_time"] < "2026-11-23 21:00"
-        trade(still_stage, 86_400 - 9_000, AAPL=500.0)
-        await eventually(lambda: still_stage.stocks()["AAPL"]["current_price"] == 500.0)
+        trade(still_stage, 86_400 - 9_000, AAPL=320.0)
+        await eventually(lambda: still_stage.stocks()["AAPL"]["current_price"] == 320.0)
         await scanner.stop()
     row = still_stage.stocks()["AAPL"]
     assert row["price_time"] == "2026-11-24 14:30:00.000000"
-    assert (row["days_low"], row["days_high"]) == (500.0, 500.0)
+    assert (row["days_low"], row["days_high"]) == (320.0, 320.0)
 
 
 @pytest.mark.parametrize("name", ["prices", "metrics"])
@@ -361,3 +364,21 @@ def test_the_scanner_imports_neither_yfinance_nor_pandas(name: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+async def test_a_canary_that_is_a_ticker_of_the_table_gets_its_price(still_stage: Stage) -> None:
+    async with still_stage.at_work(still_stage.context("prices", prices={"canary": "AAPL"}), work):
+        await eventually(lambda: still_stage.priced() and still_stage.agrees())
+
+
+async def test_what_the_table_does_not_take_is_not_counted_as_updated(still_stage: Stage) -> None:
+    """The table holds a newer price of one ticker than the stream's snapshot."""
+    newer = PriceRow(ticker="AAPL", price_usd=77.0, price_time=NOON + 30 * SECOND)
+    with still_stage.writer() as writer:
+        flush_prices(writer, [newer], price_source="quote", session_opens_at=MONDAY.opens_at)
+    context = still_stage.context("prices", prices={"cycle_s": 2.0}, once=True)
+    await run_scanner(context, work)
+    (run,) = still_stage.runs("prices")
+    assert run["updated"] == 7
+    assert run["detail"]["ticks_refused"]["by_table"] >= 1
+    assert still_stage.stocks()["AAPL"]["current_price"] == 77.0
