@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -58,6 +60,18 @@ def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
         raise
 
 
+@contextmanager
+def writing(path: Path, *, done: str = "written") -> Iterator[None]:
+    """Turn an OSError of the body into one line naming `path`: RetryLater, or FixByHand if that is not allowed."""
+    try:
+        yield
+    except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        reason = f"cannot be {done} ({error.strerror})"
+        raise FixByHand(reason, where=str(path), right="give a folder that can be written") from error
+    except OSError as error:  # a full or a read-only disk, no descriptor left
+        raise RetryLater(f"cannot be {done} ({error.strerror})", where=str(path), right="look at the disk") from error
+
+
 class FileLock:
     """An exclusive lock between processes on the file `path`; the kernel frees it when its holder dies."""
 
@@ -71,7 +85,7 @@ class FileLock:
 
     def acquire_within(self, timeout_s: float) -> bool:
         """Take the lock; False if its holder, perhaps a stopped process, has kept it for all of `timeout_s`."""
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = self._open()
         clock = SystemClock()
         deadline_s = clock.monotonic_s() + timeout_s
         while not _lock(fd, wait=False):
@@ -84,7 +98,7 @@ class FileLock:
 
     def acquire(self) -> None:
         """Take the lock, waiting as long as it takes: for sections that last milliseconds."""
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = self._open()
         _lock(fd, wait=True)
         self._fd = fd
 
@@ -98,8 +112,9 @@ class FileLock:
     def write_owner(self, text: str) -> None:
         """Note who holds the lock in the file itself; only its holder may call this."""
         assert self._fd is not None
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, text.encode(), 0) if sys.platform != "win32" else os.write(self._fd, text.encode())
+        with writing(self.path):
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, text.encode(), 0) if sys.platform != "win32" else os.write(self._fd, text.encode())
 
     def read_owner(self) -> str:
         """Return what the holder noted; empty if nothing is there."""
@@ -107,6 +122,10 @@ class FileLock:
             return self.path.read_text(encoding="utf-8", errors="replace").strip()
         except OSError:
             return ""
+
+    def _open(self) -> int:
+        with writing(self.path, done="locked"):
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def __enter__(self) -> Self:
         self.acquire()

@@ -1,12 +1,17 @@
-"""Structured logs: one event a line, JSON or text, on standard error. Never raises because a line cannot be written."""
+"""Structured logs: one event a line, JSON or text, on standard error. Never raises or blocks because of its reader."""
 
 from __future__ import annotations
 
+import atexit
+import io
 import json
 import logging
 import math
 import os
+import queue
+import stat
 import sys
+import threading
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -20,26 +25,101 @@ Event = MutableMapping[str, Any]
 Sentence = Callable[[Mapping[str, Any]], str]
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
+QUEUE_LINES = 10_000  # what waits for a slow reader; further lines are dropped
+FLUSH_S = 1.0  # what the end of the process waits for its last lines
+
+
+class _Writer:
+    """Writes to a pipe, socket or terminal from a thread of its own: a reader who does not read blocks only that.
+
+    Not through the stream, whose lock a blocked thread would hold when the interpreter ends and flushes it.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._lines: queue.Queue[bytes] = queue.Queue(QUEUE_LINES)
+        self.refused = 0
+        threading.Thread(target=self._work, name="log-writer", daemon=True).start()
+        atexit.register(self.flush)
+
+    def put(self, line: bytes) -> bool:
+        """Return False if too many lines wait already."""
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            return False
+        return True
+
+    def flush(self, timeout_s: float = FLUSH_S) -> None:
+        """Wait, though not for long, until all lines are out."""
+        with self._lines.all_tasks_done:
+            self._lines.all_tasks_done.wait_for(lambda: not self._lines.unfinished_tasks, timeout_s)
+
+    def _work(self) -> None:
+        while True:
+            line = self._lines.get()
+            try:
+                while line:
+                    line = line[os.write(self._fd, line) :]
+            except OSError:
+                self.refused += 1
+            self._lines.task_done()
+
+
+_writers: dict[int, _Writer] = {}
+"""One a descriptor, so that lines of several sinks come out in their order."""
+
+
+def _writer_of(stream: TextIO | None) -> _Writer | None:
+    """None where a write cannot wait for a reader (a file, or a stream in memory), and where a stream stands in for the
+    descriptor, as that of a progress bar does: it must see the lines itself."""
+    if not isinstance(stream, io.TextIOWrapper):
+        return None
+    try:
+        fd = stream.fileno()
+        mode = os.fstat(fd).st_mode
+    except (OSError, ValueError):
+        return None
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd)):
+        return None
+    if fd not in _writers:
+        _writers[fd] = _Writer(fd)
+    return _writers[fd]
+
 
 class LineSink:
     """Writes lines to a stream; counts, instead of raising, what a broken pipe or a full disk refuses."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
-        self.dropped = 0
+        self._writer = _writer_of(stream)
+        self._dropped = 0
+
+    @property
+    def dropped(self) -> int:
+        return self._dropped + (self._writer.refused if self._writer else 0)
 
     def is_terminal(self) -> bool:
         return self._stream is not None and not self._stream.closed and self._stream.isatty()
 
     def msg(self, line: str) -> None:
         if self._stream is None:  # the process was started with `2>&-`
-            self.dropped += 1
+            self._dropped += 1
+            return
+        if self._writer is not None:
+            text = (line + "\n").encode(self._stream.encoding, "backslashreplace")
+            self._dropped += not self._writer.put(text)
             return
         try:
             self._stream.write(line + "\n")
             self._stream.flush()
         except (OSError, ValueError):
-            self.dropped += 1
+            self._dropped += 1
+
+    def flush(self) -> None:
+        """Wait, though not for long, until all lines are out."""
+        if self._writer is not None:
+            self._writer.flush()
 
     log = debug = info = warning = warn = error = critical = exception = fatal = failure = msg
 

@@ -90,5 +90,4 @@ def lost_errors_logged() -> Iterator[None]:
 
 def print_error(error: TickerdError) -> None:
     """Write the one line that a person sees: `tickerd: FILE: KEY: reason; what would be right`."""
-    if sys.stderr is not None:  # started with `2>&-`
-        sys.stderr.write(f"tickerd: {error}\n")
+    logs.LineSink(sys.stderr).msg(f"tickerd: {error}")

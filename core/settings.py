@@ -29,7 +29,8 @@ DatabaseUrl = Annotated[
         description='"sqlite:///FILE" or "postgresql+psycopg://USER:PASSWORD@HOST/NAME"',
     ),
 ]
-_HOST = r"([^/\s@]+@)?([^/\s:@\[\]?]+|\[[\da-fA-F:.]+\])"
+_LABEL = r"[^/\s:@\[\]?#.]{1,63}"  # DNS knows no empty and no longer one
+_HOST = rf"([^/\s@]+@)?({_LABEL}(\.{_LABEL})*\.?|\[[\da-fA-F:.]+\])"
 _PORT = r"(:([0-5]?\d{1,4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]))?"
 HttpUrlOrNone = Annotated[
     str, Meta(pattern=rf"^\Z|^http://{_HOST}{_PORT}/?\Z", description='"http://HOST:PORT" of an HTTP CONNECT proxy')

@@ -20,6 +20,7 @@ class ChildLog:
         self._keep = keep
         self._fd: int | None = None
         self._size = 0
+        self._in_line = False
         self._tail = b""
         self.dropped = 0
 
@@ -37,11 +38,8 @@ class ChildLog:
         self._remember(chunk)
         try:
             if self._size + len(chunk) > self._max_bytes:
-                self._rotate()
-            if self._fd is None:
-                self._open()
-            assert self._fd is not None
-            self._size += os.write(self._fd, chunk)
+                chunk = self._move_on(chunk)
+            self._append(chunk)
         except OSError:
             self.dropped += 1
 
@@ -58,6 +56,24 @@ class ChildLog:
         tail = (self._tail + chunk[-2 * LINE_LIMIT :])[-2 * LINE_LIMIT :]
         self._tail = tail
 
+    def _append(self, chunk: bytes) -> None:
+        if self._fd is None:
+            self._open()
+        assert self._fd is not None
+        written = os.write(self._fd, chunk)
+        self._size += written
+        self._in_line = chunk[:written][-1:] not in (b"\n", b"")
+
+    def _move_on(self, chunk: bytes) -> bytes:
+        """Begin a new file where a line ends; return what belongs into it. A line that never ends is cut."""
+        end = chunk.find(b"\n") + 1 if self._in_line else 0
+        if self._in_line and not end and self._size + len(chunk) <= 2 * self._max_bytes:
+            return chunk
+        if end:
+            self._append(chunk[:end])
+        self._rotate()
+        return chunk[end:]
+
     def _open(self) -> None:
         self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
         self._size = os.fstat(self._fd).st_size
@@ -68,12 +84,13 @@ class ChildLog:
             if self._size == 0:
                 return
         self.close()
-        for number in range(self._keep - 1, 0, -1):
-            older = self._numbered(number)
-            if older.exists():
-                os.replace(older, self._numbered(number + 1))
+        free = 1
+        while free < self._keep and self._numbered(free).exists():
+            free += 1
+        for number in range(free - 1, 0, -1):
+            os.replace(self._numbered(number), self._numbered(number + 1))
         os.replace(self._path, self._numbered(1))
-        self._size = 0
+        self._size, self._in_line = 0, False
 
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")

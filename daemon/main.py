@@ -70,6 +70,8 @@ async def _run(loaded: Loaded, environ: Mapping[str, str], build: Build) -> int:
 def _let_go_of_broken_pipes() -> None:
     """Python flushes its streams at exit and would turn a broken one into exit code 120."""
     for stream in (sys.stdout, sys.stderr):
+        if stream is None:  # started with `>&-`
+            continue
         try:
             stream.flush()
         except (OSError, ValueError):

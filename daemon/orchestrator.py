@@ -7,7 +7,6 @@ import os
 import random
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -18,7 +17,7 @@ from core.clock import Clock, SystemClock, utc_text
 from core.config import Loaded
 from core.errors import EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_TRY_LATER, EXIT_UNREACHABLE, RetryLater, TickerdError
 from core.files import read_text, write_atomic
-from core.logs import get_logger
+from core.logs import LineSink, get_logger
 from core.notify import Notifier
 from daemon import plan, status
 from daemon.child import Change, Manual, Restart, Stalled, Start, State, Stop
@@ -205,9 +204,7 @@ class Orchestrator:
     def _refuse(self, attempt: Attempt) -> None:
         """Hand on the one line that says what a person must change."""
         log.error("preparation_refused", exit_code=attempt.returncode, detail=attempt.said)
-        with suppress(OSError):
-            sys.stderr.write(f"{attempt.said}\n")
-            sys.stderr.flush()
+        LineSink(sys.stderr).msg(attempt.said)
         self._exit_code = EXIT_CONFIG
         self.request_stop()
 

@@ -72,29 +72,31 @@ def daily_session(calendar: Calendar, settings: Settings, now: datetime) -> Sess
 
 
 def _in_session(calendar: Calendar, settings: Settings, now: datetime) -> Want:
-    if calendar.endless:
-        session = calendar.session_at(now)
-        return Want(wanted=True, session=str(session.session_date) if session else "")
-    last, following = calendar.session_at(now) or calendar.last_session(now), calendar.next_session(now)
+    current = calendar.session_at(now)
+    if calendar.endless and current:
+        return Want(wanted=True, session=_label(current))
+    last, following = current or calendar.last_session(now), calendar.next_session(now)
     for session in (following, last):  # the next one's warm-up wins over the last one's lingering
         if session and _starts_at(session, settings) <= now < _ends_at(session, settings):
-            return Want(wanted=True, session=str(session.session_date))
+            return Want(wanted=True, session=_label(session))
     if following is None:
-        return Want(wanted=False, reason="the calendar lists no further session")
+        return Want(wanted=False, reason="the calendar lists no further session", session=_label(last))
     opens = eastern.to_local(following.opens_at, calendar.zone_name)
-    return Want(
-        wanted=False, reason=f"market is closed until {opens:%A %Y-%m-%d %H:%M}", session=str(following.session_date)
-    )
+    return Want(wanted=False, reason=f"market is closed until {opens:%A %Y-%m-%d %H:%M}", session=_label(last))
+
+
+def _label(session: Session | None) -> str:
+    """What a manual stop is bound to. While the market is closed it is the session that is over, not the one to come:
+    a stop ends when the next session begins."""
+    return str(session.session_date) if session else "none yet"
 
 
 def _daily(calendar: Calendar, settings: Settings, now: datetime, daily: DailyState) -> Want:
     session = daily_session(calendar, settings, now)
     if session is None or session.session_date == daily.done:
-        upcoming = _next_daily(calendar, settings, now)
-        if upcoming is None:
-            return Want(wanted=False, reason="the calendar lists no further session")
-        following, at = upcoming
-        return Want(wanted=False, reason=_until(at, calendar), session=str(following.session_date))
+        at = _next_daily(calendar, settings, now)
+        reason = _until(at, calendar) if at else "the calendar lists no further session"
+        return Want(wanted=False, reason=reason, session=_label(calendar.session_at(now) or calendar.last_session(now)))
     due_at = daily_due_at(session, at=settings.daily.at, calendar=calendar)
     begins_at = _into_window(max(due_at, now), settings.daily.window, calendar)
     if begins_at > now and not daily.active:
@@ -102,11 +104,11 @@ def _daily(calendar: Calendar, settings: Settings, now: datetime, daily: DailySt
     return Want(wanted=True, session=str(session.session_date))
 
 
-def _next_daily(calendar: Calendar, settings: Settings, now: datetime) -> tuple[Session, datetime] | None:
+def _next_daily(calendar: Calendar, settings: Settings, now: datetime) -> datetime | None:
     current = calendar.session_at(now) or calendar.last_session(now)
     for session in (current, calendar.next_session(now)):
         if session and (due_at := daily_due_at(session, at=settings.daily.at, calendar=calendar)) > now:
-            return session, _into_window(due_at, settings.daily.window, calendar)
+            return _into_window(due_at, settings.daily.window, calendar)
     return None
 
 
@@ -162,8 +164,9 @@ def _day(calendar: Calendar, settings: Settings, on: date) -> dict[str, Any]:
 def _actions(calendar: Calendar, settings: Settings, session: Session) -> Iterator[tuple[datetime, str, str]]:
     enabled = {"prices": settings.prices.enabled, "metrics": settings.metrics.enabled}
     for name in IN_SESSION:
-        if enabled[name] and not calendar.endless:
+        if enabled[name] and not (calendar.endless and calendar.session_at(session.opens_at - timedelta(seconds=1))):
             yield _starts_at(session, settings), name, "start"
+        if enabled[name] and not (calendar.endless and calendar.session_at(session.closes_at)):
             yield _ends_at(session, settings), name, "stop"
     if settings.daily.enabled:
         due_at = daily_due_at(session, at=settings.daily.at, calendar=calendar)

@@ -145,13 +145,9 @@ def _coverage(members: Any) -> dict[str, Any]:
 def alerts(snapshot: Snapshot) -> list[dict[str, Any]]:
     """Return what a person should look at now, one entry a matter."""
     found = [_breaker_alert(member) for member in snapshot.members.values() if member.child.breaker_open]
-    away = [
-        member
-        for member in snapshot.members.values()
-        if member.child.should_run and member.heard.facts.get("upstream") == "unreachable"
-    ]
-    if away:
-        found.append(_upstream_alert(away))
+    for state in ("unreachable", "refusing"):
+        if missing := [member for member in snapshot.members.values() if _upstream(member) == state]:
+            found.append(_upstream_alert(state, missing))
     if snapshot.database.reachable is False:
         since = utc_text(snapshot.database.since) if snapshot.database.since else None
         found.append(_alert("database_unreachable", None, since, snapshot.database.reason))
@@ -170,12 +166,20 @@ def _breaker_alert(member: Member) -> dict[str, Any]:
     return _alert("breaker_open", child.name, since, text)
 
 
-def _upstream_alert(away: list[Member]) -> dict[str, Any]:
+def _upstream(member: Member) -> Any:
+    """What a scanner that should run says of its upstream."""
+    return member.heard.facts.get("upstream") if member.child.should_run else None
+
+
+def _upstream_alert(state: str, missing: list[Member]) -> dict[str, Any]:
     """One alert, however many scanners miss the upstream: since the first of them."""
-    first = min(away, key=lambda member: str(member.heard.facts.get("upstream_since", "~")))
-    names = ", ".join(member.child.name for member in away)
+    first = min(missing, key=lambda member: str(member.heard.facts.get("upstream_since", "~")))
+    names = ", ".join(member.child.name for member in missing)
+    since = first.heard.facts.get("upstream_since")
     text = f"upstream does not answer ({names}): {first.heard.status}"
-    return _alert("upstream_unreachable", None, first.heard.facts.get("upstream_since"), text)
+    if state == "refusing":
+        text = f"upstream answers 429 since {since}, slowing down ({names})"
+    return _alert(f"upstream_{state}", None, since, text)
 
 
 def _alert(name: str, process: str | None, since: Any, text: str) -> dict[str, Any]:

@@ -177,6 +177,12 @@ def build_calendar(settings: Market, *, read: Callable[[Path], str]) -> Calendar
             key="market.close",
             right="use a close later on the same day",
         )
+    if settings.calendar == "XNYS" and settings.timezone != eastern.EASTERN:
+        raise FixByHand(
+            f"the calendar XNYS has its hours in New York's time, not in that of {settings.timezone}",
+            key="market.timezone",
+            right=f'use "{eastern.EASTERN}", or a "file:" calendar',
+        )
     source = settings.overrides_file
     overrides = parse_overrides(_read(source, "market.overrides_file", read), source=source) if source else ()
     days = {each.session_date: _override_day(each, settings) for each in overrides}

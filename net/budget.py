@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.files import FileLock
+from core.files import FileLock, writing
 
 INCREASE_PER_S = 0.02
 """Added to the rate by each good answer: 88 of them lead from the default 0.25/s to 2/s."""
@@ -20,20 +20,25 @@ LONGEST_SILENCE_S = 600.0
 """However long a Retry-After asks for."""
 RESTART_S = 60.0
 """Readings of two processes differ by milliseconds; one so far back is of a monotonic clock that began anew."""
+EARLY_WAKING_S = 0.001
+"""A sleeper may wake by a rounding error before the end of a silence; that is no reason to wait for another slot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """One exit's state: `rate_per_s` requests a second; next free slot and last use in monotonic seconds."""
+    """One exit's state: `rate_per_s` requests a second; next free slot, last use and the end of the silence after a
+    refusal in monotonic seconds."""
 
     rate_per_s: float
     next_free_s: float = 0.0
     used_at_s: float = 0.0
+    quiet_until_s: float = 0.0
 
 
 def reserved(lane: Lane, *, now_s: float) -> tuple[Lane, float]:
     """Return the lane with one slot taken and the seconds to wait for that slot."""
-    slot_s = max(now_s, _free_s(lane, now_s))
+    lane = _since_start(lane, now_s)
+    slot_s = max(now_s, lane.next_free_s)
     return replace(lane, next_free_s=slot_s + 1.0 / lane.rate_per_s, used_at_s=now_s), slot_s - now_s
 
 
@@ -45,16 +50,24 @@ def praised(lane: Lane, *, max_per_s: float) -> Lane:
 def refused(lane: Lane, *, now_s: float, retry_after_s: float | None) -> Lane:
     """Return the lane after a 429 or a refused crumb: half the rate, and silence for a while."""
     silence_s = min(LONGEST_SILENCE_S, max(COOL_DOWN_S, retry_after_s or 0.0))
+    lane = _since_start(lane, now_s)
     return Lane(
         rate_per_s=max(SLOWEST_PER_S, lane.rate_per_s / 2),
-        next_free_s=max(_free_s(lane, now_s), now_s + silence_s),
+        next_free_s=max(lane.next_free_s, now_s + silence_s),
         used_at_s=now_s,
+        quiet_until_s=max(lane.quiet_until_s, now_s + silence_s),
     )
 
 
-def _free_s(lane: Lane, now_s: float) -> float:
-    """Return the next free slot; now, if it was reserved before a restart of the machine."""
-    return now_s if now_s < lane.used_at_s - RESTART_S else lane.next_free_s
+def quiet_s(lane: Lane, *, now_s: float) -> float:
+    """Return for how long the silence after a refusal still lasts; 0 if there is none."""
+    left_s = _since_start(lane, now_s).quiet_until_s - now_s
+    return left_s if left_s > EARLY_WAKING_S else 0.0
+
+
+def _since_start(lane: Lane, now_s: float) -> Lane:
+    """Return the lane without the times of before a restart of the machine."""
+    return Lane(rate_per_s=lane.rate_per_s) if now_s < lane.used_at_s - RESTART_S else lane
 
 
 class Budget:
@@ -81,6 +94,10 @@ class Budget:
         with self._lock:
             self._write(refused(self._read(), now_s=now_s, retry_after_s=retry_after_s))
 
+    def quiet_for_s(self, now_s: float) -> float:
+        """Return how long all must still be silent, though they hold a slot given before the refusal."""
+        return quiet_s(self.lane(), now_s=now_s)
+
     def lane(self) -> Lane:
         """Return the lane as it stands, for status and tests."""
         with self._lock:
@@ -95,4 +112,5 @@ class Budget:
 
     def _write(self, lane: Lane) -> None:
         # Not atomic and not synced on purpose: it is under the lock, and a torn file means the careful rate.
-        self._file.write_bytes(msgspec.json.encode(asdict(lane)))
+        with writing(self._file):
+            self._file.write_bytes(msgspec.json.encode(asdict(lane)))

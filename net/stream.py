@@ -1,4 +1,7 @@
-"""WebSocket connections: verified TLS, the one configured proxy, no compression. Never reads the environment."""
+"""WebSocket connections: verified TLS, the one configured proxy, no compression.
+
+Never reads the environment, never follows a redirect.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,16 @@ MAX_QUEUED_FRAMES = 256
 sslproto.SSLProtocol.max_size = 16 * 1024
 
 
+class _Unredirected(connect):
+    """Stays with the host whose certificate was probed: a redirect is a refusal like any other."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        return exc
+
+
 def open_stream(url: str, *, trust: Trust, proxy: str, origin: str) -> connect:
     """Return a connection to be entered with `async with`."""
-    return connect(
+    return _Unredirected(
         url,
         ssl=trust.context,
         proxy=proxy or None,  # True, the library's default, would take HTTPS_PROXY from the environment

@@ -9,7 +9,7 @@ from pathlib import Path
 import certifi
 
 from core.errors import FixByHand
-from core.files import read_text, write_atomic
+from core.files import read_text, write_atomic, writing
 
 PRACTICE_ORGANIZATION = "tickerd practice market"
 """The organization of the CA that the practice market makes: what it signs is never the real market."""
@@ -30,7 +30,7 @@ def build_trust(*, ca_file: str, state_dir: Path) -> Trust:
         extra = read_text(Path(ca_file), key="network.ca_file")
         _check(extra, ca_file)
         path = state_dir / "ca-bundle.pem"
-        write_atomic(path, (read_text(Path(certifi.where())) + "\n" + extra).encode())
+        _store(path, (read_text(Path(certifi.where())) + "\n" + extra).encode())
     context = ssl.create_default_context(cafile=str(path))
     context.set_alpn_protocols(["http/1.1"])
     return Trust(ca_path=path, context=context)
@@ -40,6 +40,13 @@ def is_practice(peer_certificate: object) -> bool:
     """True if a verified leaf (`SSLSocket.getpeercert()`) was issued by the practice market's CA."""
     issuer = peer_certificate.get("issuer", ()) if isinstance(peer_certificate, dict) else ()
     return any(("organizationName", PRACTICE_ORGANIZATION) in part for part in issuer)
+
+
+def _store(path: Path, bundle: bytes) -> None:
+    """Write only what is new: a start on a full disk then needs no room."""
+    with writing(path):
+        if not path.exists() or path.read_bytes() != bundle:
+            write_atomic(path, bundle)
 
 
 def _check(pem: str, ca_file: str) -> None:

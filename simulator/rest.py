@@ -53,7 +53,10 @@ class Rest:
 
     def respond(self, request: Request) -> Response:
         """Return the answer; a planned one comes first."""
-        url = urlsplit(request.target)
+        try:
+            url = urlsplit(request.target)
+        except ValueError:
+            return _refusal(400, "Bad Request", f"{request.target} is no address")
         if planned := self._faults.planned(url.path):
             kind = JSON if planned.body.startswith(b"{") else "text/html"
             return Response(status=planned.status, body=planned.body, content_type=kind)

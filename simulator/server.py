@@ -111,7 +111,8 @@ class PracticeServer:
             await self._tunnel(reader, writer)
             writer.close()
             await writer.wait_closed()
-        except (OSError, EOFError, h11.RemoteProtocolError) as error:
+        # Cancelled: only stop() does that, and asyncio before 3.12 prints a traceback for a client task that says so.
+        except (OSError, EOFError, h11.RemoteProtocolError, asyncio.CancelledError) as error:
             log.debug("practice_client_left", error=repr(error))
         finally:
             self._clients.discard(task)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from urllib.parse import urlsplit
 
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
@@ -138,7 +137,7 @@ class Streams:
 
 def _shake_hands(connection: StreamConnection, request: Request) -> None:
     protocol = connection.protocol
-    known = urlsplit(request.path).path == "/"
+    known = request.path.partition("?")[0] == "/"
     protocol.send_response(protocol.accept(request) if known else protocol.reject(404, "Not Found\n"))
     if protocol.handshake_exc is not None:
         log.warning("stream_handshake_refused", reason=str(protocol.handshake_exc))

@@ -108,13 +108,7 @@ def writers_lock(url: str, *, timeout_s: float = BUSY_TIMEOUT_S) -> Iterator[Non
         yield
         return
     lock = FileLock(file.with_name(file.name + ".lock"))
-    try:
-        taken = lock.acquire_within(timeout_s)
-    except OSError as error:
-        raise RetryLater(
-            f"cannot be locked ({error.strerror})", where=str(lock.path), right="allow this user to write to it"
-        ) from error
-    if not taken:
+    if not lock.acquire_within(timeout_s):
         raise RetryLater(
             f"another writer has held the lock for {timeout_s:g} s",
             where=str(lock.path),

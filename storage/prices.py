@@ -2,7 +2,8 @@
 
 Rules of a flush, in one transaction:
 - one row a ticker (the newest price_time; among equals the last given), sorted by ticker;
-- numbers that are not finite, prices not above zero and values of a wrong type are dropped and counted;
+- numbers that are not finite, prices not above zero, values of a wrong type and times in the future are dropped and
+  counted;
 - a regular price is written if the table's price_time is not newer. The day's high and low take it in; where the
   row's price_time lies before this session's open they start again at this price;
 - a row that says exactly what the table holds only moves price_updated_at (last confirmed) and last_updated;
@@ -22,7 +23,7 @@ from typing import Any, Literal, NamedTuple, Self, get_args
 
 from storage.schema import parameter
 from storage.universe import unknown_tickers
-from storage.values import is_moment, is_number, is_words, times_as_parameters
+from storage.values import FUTURE_TOLERANCE, is_moment, is_number, is_words, times_as_parameters
 from storage.writer import Transaction, Writer
 
 Kind = Literal["regular", "pre", "post"]
@@ -64,7 +65,7 @@ def flush_prices(
     """Write the newest price of each ticker in one transaction; `session_opens_at`: of the session they belong to."""
     # All but the statement itself happens before the transaction, for whose end the other writers wait.
     given = list(rows)
-    regular, extended, refused = _chosen(given)
+    regular, extended, refused = _chosen(given, latest=writer.clock.utc_now() + FUTURE_TOLERANCE)
     asked = len(regular.tickers) + len(extended)
     values = regular.for_driver(writer.dialect)
     opens_at = parameter(session_opens_at, writer.dialect)
@@ -136,15 +137,15 @@ class _Columns(NamedTuple):
         return self.prices, self.changes, self.percents, *times, self.tickers
 
 
-def _chosen(given: list[PriceRow]) -> tuple[_Columns, list[PriceRow], int]:
+def _chosen(given: list[PriceRow], *, latest: datetime) -> tuple[_Columns, list[PriceRow], int]:
     """Return the regular and the extended rows to write, and how many rows cannot be."""
     tickers = [row.ticker for row in given]
     by_ticker = dict(zip(tickers, given, strict=True)) if set(map(type, tickers)) <= {str} else {}
     if len(by_ticker) == len(given) and {row.kind for row in given} <= {"regular"}:
         columns = _Columns.of([by_ticker[ticker] for ticker in sorted(by_ticker)])
-        if columns.are_plain():
+        if columns.are_plain() and max(columns.price_times, default=latest) <= latest:
             return columns, [], 0
-    sound = [_in_doubles(row) for row in given if _is_sound(row)]
+    sound = [_in_doubles(row) for row in given if _is_sound(row, latest)]
     newest: dict[str, dict[str, PriceRow]] = {kind: {} for kind in KINDS}
     for row in sound:
         of_kind = newest[row.kind]
@@ -155,7 +156,7 @@ def _chosen(given: list[PriceRow]) -> tuple[_Columns, list[PriceRow], int]:
     return _Columns.of(regular), [*pre, *post], len(given) - len(sound)
 
 
-def _is_sound(row: PriceRow) -> bool:
+def _is_sound(row: PriceRow, latest: datetime) -> bool:
     change, percent = row.change, row.change_percent
     return (
         is_number(row.price_usd)
@@ -163,6 +164,7 @@ def _is_sound(row: PriceRow) -> bool:
         and (change is None or is_number(change))
         and (percent is None or is_number(percent))
         and is_moment(row.price_time)
+        and row.price_time <= latest
         and (row.heard_at is None or is_moment(row.heard_at))
         and is_words(row.ticker)
         and row.kind in KINDS

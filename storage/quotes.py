@@ -1,15 +1,17 @@
 """Writes the answers of a quote endpoint. Never lets a group go back in its own time.
 
 Rules, for each ticker in one transaction:
-- a field that the answer leaves out keeps its value; only bid, ask, their sizes and the two P/Es become NULL,
-  because there absence says "none now";
-- a number that is not finite, or not positive where it must be, and a value of a wrong type count as left out, and
-  the quote as refused;
+- a field that the answer leaves out keeps its value; only bid, ask, their sizes, the two P/Es, the pre- and
+  post-market price, the dividend yield and the next earnings date become NULL, because there absence says
+  "none now": a pre- or post-market price of the stream stands until an answer has none;
+- a number that is not finite, or not positive where it must be, a value of a wrong type and a price_time in the
+  future count as left out, and the quote as refused;
 - an answer older than the row's metrics_updated_at changes nothing;
 - the price group is taken if the table has no price, if the quote is of the same price_time, or if it is of a
   newer one inside [open, close + 15 min] of the given session;
 - the day's high and low are the quote's if it is not older than the table's price; an older quote of the same
-  session can only widen them, one of a former session does not touch them.
+  session can only widen them, one of a former session does not touch them. The first quote since the open ends
+  those of the former session, even if it has none.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from typing import Any, Literal
 from market.quotes import Quote
 from storage.schema import stocks_stock
 from storage.universe import unknown_tickers
-from storage.values import holds, is_words
+from storage.values import FUTURE_TOLERANCE, holds, is_words
 from storage.writer import Transaction, Writer
 
 Group = Literal["metrics", "daily"]
@@ -79,7 +81,8 @@ def write_quotes(
     A bound of the session that is None does not bind.
     """
     newest = {quote.ticker: quote for quote in quotes if is_words(quote.ticker)}
-    sound = [_sound_fields(newest[ticker]) for ticker in sorted(newest)]
+    latest = writer.clock.utc_now() + FUTURE_TOLERANCE
+    sound = [_sound_fields(newest[ticker], latest) for ticker in sorted(newest)]
     in_session = _session_test(session_opens_at, session_closes_at)
     rows = [_row(values, at=at, opens_at=session_opens_at, in_session=in_session) for values, _ in sound]
     impossible = {values["ticker"] for values, refused in sound if refused}
@@ -95,6 +98,7 @@ def _row(
     timed = price_time is not None
     return values | {
         "at": at,
+        "opens_at": opens_at,
         "in_session": timed and in_session(price_time),
         "since_open": timed and opens_at is not None and price_time >= opens_at,
     }
@@ -121,16 +125,18 @@ def _session_test(opens_at: datetime | None, closes_at: datetime | None) -> Call
     return inside
 
 
-def _sound_fields(quote: Quote) -> tuple[dict[str, Any], int]:
+def _sound_fields(quote: Quote, latest: datetime) -> tuple[dict[str, Any], int]:
     """Return the quote's fields with impossible numbers as None, and how many those were."""
     values = {field.name: getattr(quote, field.name) for field in fields(quote)}
-    refused = [name for name, value in values.items() if not _is_possible(name, value)]
+    refused = [name for name, value in values.items() if not _is_possible(name, value, latest)]
     return values | dict.fromkeys(refused), len(refused)
 
 
-def _is_possible(name: str, value: Any) -> bool:
+def _is_possible(name: str, value: Any, latest: datetime) -> bool:
     if value is None or name == "ticker":
         return True
     if not holds(stocks_stock, name, value):
         return False
+    if name == "price_time":
+        return bool(value <= latest)
     return (name not in POSITIVE or value > 0) and (name not in NOT_NEGATIVE or value >= 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from math import inf
 from typing import Any
 
@@ -13,6 +13,8 @@ from sqlalchemy import BigInteger, Column, Date, Float, Table, Text
 
 from storage.schema import LARGEST_WHOLE, UtcTime, parameter
 
+FUTURE_TOLERANCE = timedelta(seconds=60)
+"""How far an exchange's clock may be ahead of ours; a later price_time is wrong, and would freeze its row till then."""
 NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 

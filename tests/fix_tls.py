@@ -19,6 +19,7 @@ from net.tls import PRACTICE_ORGANIZATION, Trust, build_trust
 
 HOST = "query1.finance.yahoo.com"
 TUNNEL_OPEN = b"HTTP/1.1 200 Connection established\r\n\r\n"
+TUNNEL_REFUSED = b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"
 Handler = Callable[[str], bytes]
 """Request line and headers -> the whole answer."""
 
@@ -32,12 +33,16 @@ def reply(status: int, body: bytes = b"", headers: Mapping[str, str] | None = No
 
 @dataclass(slots=True, kw_only=True)
 class Upstream:
-    """`url`: of the proxy. `connects`, `requests`: the head of each, in order. `hang`: accept and say nothing."""
+    """`url`: of the proxy. `connects`, `requests`: the head of each, in order. `hang`: accept and say nothing.
+
+    `demands`: the header line without which the proxy opens no tunnel.
+    """
 
     handler: Handler
     context: ssl.SSLContext
     tunnel_reply: bytes = TUNNEL_OPEN
     hang: bool = False
+    demands: str = ""
     url: str = ""
     connects: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
@@ -47,8 +52,9 @@ class Upstream:
             self.connects.append((await reader.readuntil(b"\r\n\r\n")).decode())
             if self.hang:
                 await reader.read()
-            writer.write(self.tunnel_reply)
-            if self.tunnel_reply == TUNNEL_OPEN:
+            said = self.tunnel_reply if self.demands in self.connects[-1] else TUNNEL_REFUSED
+            writer.write(said)
+            if said == TUNNEL_OPEN:
                 await writer.start_tls(self.context)
                 await self.answer(reader, writer)
             await writer.drain()

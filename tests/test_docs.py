@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cli.main import COMMANDS
+from cli.main import COMMANDS, main
 from core.config import all_keys
 from core.settings import Settings
 from storage.schema import METADATA, VIEWS
@@ -94,3 +94,12 @@ def test_every_command_stands_in_the_readme(command: str) -> None:
 
 def test_the_defaults_of_the_settings_are_sound() -> None:
     assert msgspec.convert(msgspec.to_builtins(Settings()), Settings) == Settings()
+
+
+def test_the_plan_that_the_readme_shows_is_the_one_that_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert main(["plan", "--date", "2026-11-27"]) == 0
+    session, first_action = capsys.readouterr().out.splitlines()[:2]
+    assert f"    {session}\n    {first_action}\n" in text_of("README.md")

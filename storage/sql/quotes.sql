@@ -7,14 +7,16 @@ UPDATE stocks_stock SET
     quote_type = COALESCE(:quote_type, quote_type),
     currency = COALESCE(:currency, currency),
     market_state = COALESCE(:market_state, market_state),
-    pre_market_price = COALESCE(:pre_market_price, pre_market_price),
-    post_market_price = COALESCE(:post_market_price, post_market_price),
+    pre_market_price = :pre_market_price,
+    post_market_price = :post_market_price,
     volume = COALESCE(:volume, volume),
     days_low = CASE
+        WHEN :since_open AND price_time < :opens_at THEN :days_low
         WHEN price_time IS NULL OR price_time <= :price_time THEN COALESCE(:days_low, days_low)
         WHEN :since_open AND (days_low IS NULL OR days_low > :days_low) THEN :days_low
         ELSE days_low END,
     days_high = CASE
+        WHEN :since_open AND price_time < :opens_at THEN :days_high
         WHEN price_time IS NULL OR price_time <= :price_time THEN COALESCE(:days_high, days_high)
         WHEN :since_open AND (days_high IS NULL OR days_high < :days_high) THEN :days_high
         ELSE days_high END,
@@ -31,11 +33,11 @@ UPDATE stocks_stock SET
     shares_outstanding = COALESCE(:shares_outstanding, shares_outstanding),
     pe_ratio = :pe_ratio,
     forward_pe = :forward_pe,
-    dividend_yield = COALESCE(:dividend_yield, dividend_yield),
+    dividend_yield = :dividend_yield,
     earnings_per_share = COALESCE(:earnings_per_share, earnings_per_share),
     book_value = COALESCE(:book_value, book_value),
     price_to_book = COALESCE(:price_to_book, price_to_book),
-    next_earnings_date = COALESCE(:next_earnings_date, next_earnings_date),
+    next_earnings_date = :next_earnings_date,
     metrics_updated_at = :at,
     last_updated = CASE WHEN last_updated > :at THEN last_updated ELSE :at END,
     change_seq = :seq

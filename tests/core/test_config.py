@@ -126,12 +126,22 @@ def test_a_value_out_of_range_is_told_with_the_range(tmp_path: Path, key: str, v
             ("network.proxy", bad, '"http://HOST:PORT" of an HTTP CONNECT proxy')
             for bad in (
                 *("127.0.0.1:8080", "https://h:1", "socks5://h:1", "http://", "http://h:1/path", "http://a b"),
+                *("http://a..b:80", "http://.a", "http://a..", f"http://{'a' * 64}.b:80", "http://a#b", "http://#:80"),
                 *("http://:8080", "http://h:", "http://h:http", "http://h:65536", "http://h:99999", "http://::1:80"),
             )
         ],
         *[
             ("prices.stream_url", bad, 'a "wss://" address')
-            for bad in ("", "ws://h/", "https://h/", "wss://", "wss://h/a b", "wss://h:65536/", "wss:///path")
+            for bad in (
+                "",
+                "ws://h/",
+                "https://h/",
+                "wss://",
+                "wss://h/a b",
+                "wss://h:65536/",
+                "wss:///path",
+                "wss://a..b/",
+            )
         ],
     ],
 )
@@ -154,6 +164,7 @@ def test_a_text_of_the_wrong_form_is_told_with_the_right_form(tmp_path: Path, ke
         ("network.proxy", "http://127.0.0.1:8080"),
         ("network.proxy", "http://[::1]:8080/"),
         ("network.proxy", "http://proxy"),
+        ("network.proxy", f"http://{'a' * 63}.b.:80"),
         ("network.proxy", "http://me:secret@proxy.example.org:65535"),
         ("network.proxy", "http://proxy_1:59999"),
         ("network.proxy", "http://proxy:60000"),

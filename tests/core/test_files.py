@@ -1,15 +1,16 @@
+import errno
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from core.errors import FixByHand, RetryLater
-from core.files import FileLock, acquire_or_say, make_folder, read_text, write_atomic
+from core.files import FileLock, acquire_or_say, make_folder, read_text, write_atomic, writing
 
 ROOT = Path(__file__).parents[2]
 HOLDER = """
@@ -106,6 +107,35 @@ def test_a_reader_sees_the_old_bytes_or_the_new_never_a_part(tmp_path: Path) -> 
     while not done.is_set():
         assert file.read_bytes() in wholes
     writer.join()
+
+
+def test_a_full_disk_is_one_line_that_says_which_file(tmp_path: Path) -> None:
+    with pytest.raises(RetryLater) as caught, writing(Path("/dev/full")):
+        Path("/dev/full").write_bytes(b"x")
+    assert str(caught.value) == "/dev/full: cannot be written (No space left on device); look at the disk"
+    assert caught.value.exit_code == 75
+
+
+def test_what_is_not_allowed_is_mended_by_hand(tmp_path: Path) -> None:
+    with pytest.raises(FixByHand, match=r"cannot be written \(Permission denied\); give a folder"), writing(tmp_path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+
+@pytest.mark.parametrize("take", [FileLock.acquire, FileLock.try_acquire])
+def test_a_lock_whose_file_cannot_be_made_is_named(tmp_path: Path, take: Callable[[FileLock], object]) -> None:
+    with pytest.raises(RetryLater, match=r"gone/lock: cannot be locked \(No such file or directory\)"):
+        take(FileLock(tmp_path / "gone" / "lock"))
+    with pytest.raises(FixByHand, match=r"cannot be locked \(Is a directory\)"):
+        take(FileLock(tmp_path))
+
+
+def test_a_note_that_finds_no_room_names_the_lock(tmp_path: Path) -> None:
+    lock = FileLock(tmp_path / "lock")
+    lock.path.symlink_to("/dev/full")
+    lock.acquire()
+    with pytest.raises(RetryLater, match="lock: cannot be written"):
+        lock.write_owner("42")
+    lock.release()
 
 
 def test_a_lock_excludes_another_process_and_is_free_after_its_holder_was_killed(tmp_path: Path) -> None:

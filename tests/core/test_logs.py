@@ -1,3 +1,4 @@
+import fcntl
 import io
 import json
 import os
@@ -138,7 +139,8 @@ def in_a_process(code: str, **options: Any) -> subprocess.Popen[bytes]:
 
 
 def test_a_broken_pipe_neither_stops_a_process_nor_changes_its_exit_code() -> None:
-    code = "sys.stdin.read(); log = logs.get_logger('x'); log.info('a'); log.info('b'); sys.exit(40 + sink.dropped)"
+    code = "sys.stdin.read(); log = logs.get_logger('x'); log.info('a'); log.info('b'); sink.flush();"
+    code += "sys.exit(40 + sink.dropped)"
     child = in_a_process(code, stderr=subprocess.PIPE)
     assert child.stderr is not None
     child.stderr.close()
@@ -203,3 +205,57 @@ def test_an_event_that_repeats_is_due_once_in_its_time_for_each_key() -> None:
     sparing = logs.Sparing(every_s=3600.0)
     asked = [("A", 0.0), ("A", 3599.0), ("B", 3599.0), ("A", 3600.0), ("A", 7199.0)]
     assert [sparing.is_due(key, now_s=now_s) for key, now_s in asked] == [True, False, True, True, False]
+
+
+def full_pipe() -> tuple[int, int]:
+    """A pipe whose reader has stopped reading: it takes nothing more."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(writer, b"x" * 4096)
+    return reader, writer
+
+
+def test_a_reader_who_does_not_read_holds_nobody_up_and_what_finds_no_room_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logs, "QUEUE_LINES", 3)
+    reader, writer = full_pipe()
+    with open(writer, "w", encoding="utf-8") as stream:
+        sink = logs.LineSink(stream)
+        for number in range(10):
+            sink.msg(str(number))
+        assert sink.dropped in (6, 7)  # one more is in the hands of the writer, if that was quick
+        os.read(reader, 4096)
+        sink.flush()
+        assert os.read(reader, 4096).splitlines()[:3] == [b"0", b"1", b"2"]
+    os.close(reader)
+
+
+def test_a_process_ends_although_nobody_reads_its_last_lines() -> None:
+    reader, writer = full_pipe()
+    child = in_a_process("logs.get_logger('x').info('a'); sys.exit(5)", stderr=writer)
+    child.communicate(timeout=5)
+    assert child.returncode == 5
+    os.close(reader)
+    os.close(writer)
+
+
+def test_all_lines_are_out_before_the_process_ends_in_the_order_in_which_they_were_said() -> None:
+    code = "log = logs.get_logger('x'); [log.info('a', n=n) for n in range(2000)]; logs.LineSink(sys.stderr).msg('end')"
+    _, said = in_a_process(code, stderr=subprocess.PIPE).communicate()
+    *lines, last = said.splitlines()
+    assert [json.loads(line)["n"] for line in lines] == list(range(2000))
+    assert last == b"end"
+
+
+def test_a_stream_that_stands_in_for_a_terminal_sees_each_line_at_once() -> None:
+    class Proxy(io.StringIO):
+        def fileno(self) -> int:
+            return leader
+
+    leader, terminal = os.openpty()
+    proxy = Proxy()
+    logs.LineSink(proxy).msg("above the bar")
+    assert proxy.getvalue() == "above the bar\n"
+    os.close(leader)
+    os.close(terminal)

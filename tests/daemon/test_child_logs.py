@@ -77,3 +77,41 @@ def test_the_exit_report_says_what_a_child_complained_of_in_words(tmp_path: Path
     log.write_line(line)
     log.close()
     assert log.last_line == said
+
+
+def test_a_line_is_never_divided_between_two_files(tmp_path: Path) -> None:
+    log = ChildLog(tmp_path, "prices", max_mb=0.00001, keep=2)
+    log.write(b"aaaaaaa\nbb")
+    log.write(b"bbb\nccc\n")
+    log.close()
+    assert (tmp_path / "prices.jsonl.1").read_bytes() == b"aaaaaaa\nbbbbb\n"
+    assert (tmp_path / "prices.jsonl").read_bytes() == b"ccc\n"
+
+
+def test_a_line_that_never_ends_fills_no_disk(tmp_path: Path) -> None:
+    log = ChildLog(tmp_path, "prices", max_mb=0.00001, keep=2)
+    for _ in range(100):
+        log.write(b"xxxx")
+    log.close()
+    assert {path.stat().st_size <= 20 for path in tmp_path.iterdir()} == {True}
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_to_keep_millions_of_parts_costs_nothing_while_there_are_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[int] = []
+    numbered = ChildLog._numbered
+
+    def counted(log: ChildLog, number: int) -> Path:
+        looked_at.append(number)
+        return numbered(log, number)
+
+    monkeypatch.setattr(ChildLog, "_numbered", counted)
+    log = ChildLog(tmp_path, "prices", max_mb=0.00001, keep=2_000_000)
+    for text in (b"aaaaaaaa\n", b"bbbbbbbb\n", b"cccccccc\n", b"dddddddd\n"):
+        log.write(text)
+    log.close()
+    names = {path.name: path.read_bytes()[:1] for path in tmp_path.iterdir()}
+    assert names == {"prices.jsonl": b"d", "prices.jsonl.1": b"c", "prices.jsonl.2": b"b", "prices.jsonl.3": b"a"}
+    assert len(looked_at) < 20

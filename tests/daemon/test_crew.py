@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping
@@ -138,3 +139,13 @@ async def test_too_much_memory_ends_a_child(tmp_path: Path) -> None:
         play.crew.measure()
         await play.reach("deaf", State.RUNNING, "scanner_restarted")
         assert [change.cause for change in play.changes if change.event == "scanner_failed"] == ["memory"]
+
+
+async def test_the_last_words_of_a_child_are_heard_before_its_exit(tmp_path: Path) -> None:
+    async with scene(tmp_path, Supervisor(breaker_count=1), words="stub_last_words") as play:
+        # What it sends stays in the socket until the exit is handled, as it may when both come at once.
+        asyncio.get_running_loop().remove_reader(play.crew.beats._socket)
+        play.crew.want({"words": WANTED})
+        await play.reach("words", State.OPEN)
+        assert [change.event for change in play.changes] == ["scanner_started", "scanner_ready", "breaker_opened"]
+        assert play.crew.members["words"].heard.status == "farewell"

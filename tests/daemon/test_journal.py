@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import signal
 from datetime import UTC, datetime
@@ -124,3 +125,19 @@ def test_a_journal_whose_numbers_or_name_are_lost_begins_anew_under_another_name
     (tmp_path / spoiled).write_text("\n")
     assert len(Journal(tmp_path).source) == 16
     assert Journal(tmp_path).source != first.source
+
+
+def test_an_event_is_on_the_disk_before_the_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[bytes] = []
+    fsync = os.fsync
+
+    def watched(fd: int) -> None:
+        fsync(fd)
+        synced.append(os.pread(fd, 10_000, 0))
+
+    journal = Journal(tmp_path)
+    monkeypatch.setattr(os, "fsync", watched)
+    journal.write(CHANGE, AT)
+    journal.write(CHANGE, AT)
+    whole = (tmp_path / "events.jsonl").read_bytes()
+    assert synced == [whole.splitlines(keepends=True)[0], whole]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from core.config import Loaded
 from core.errors import FixByHand
 from core.settings import Logging, Settings, State
 from daemon.main import run
-from tests.fix_daemon import CALM, QUICK, command, running_daemon, stub_environ, wait_until
+from tests.fix_daemon import CALM, QUICK, Daemon, command, running_daemon, stub_environ, wait_until
 
 
 def test_a_second_daemon_ends_with_75_and_names_the_first(tmp_path: Path) -> None:
@@ -80,3 +81,30 @@ def test_a_state_folder_that_cannot_be_locked_is_one_clear_error(tmp_path: Path)
     settings = Settings(state=State(dir=str(tmp_path)), logging=Logging(dir=str(tmp_path)))
     with pytest.raises(FixByHand, match="cannot be locked"):
         run(Loaded(settings=settings, sources={}, file=None), environ={})
+
+
+def test_a_reader_who_does_not_read_freezes_neither_status_nor_the_end(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(QUICK)
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(writer, b"x" * 4096)
+    popen = subprocess.Popen(
+        command(tmp_path, CALM, "stub_done"), cwd=tmp_path, env=stub_environ(), stdout=writer, stderr=writer
+    )
+    daemon = Daemon(popen=popen, folder=tmp_path)
+    log = tmp_path / "logs" / "tickerd.jsonl"
+    try:
+        wait_until(lambda: log.exists() and "scanner_ready" in log.read_text())
+        assert daemon.ask("status")["state"] == "running"  # within a second
+        assert daemon.end(within_s=5.0) == 0
+    finally:
+        popen.kill()
+        os.close(reader)
+        os.close(writer)
+
+
+def test_a_daemon_without_standard_output_ends_without_a_traceback(tmp_path: Path) -> None:
+    with running_daemon(tmp_path, before=("sh", "-c", 'exec "$@" >&-', "sh")) as daemon:
+        daemon.in_state("recorder", "running")
+        assert daemon.end() == 0
+    assert "Traceback" not in daemon.said

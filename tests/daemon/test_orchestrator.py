@@ -5,8 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from core.config import Loaded
 from core.errors import RetryLater
 from core.settings import Logging, Market, Settings
 from core.settings import State as StateSection
+from daemon.child import State, Want
+from daemon.crew import Program
 from daemon.orchestrator import Orchestrator
 from tests.fix_daemon import CALM, QUICK, is_alive, running_daemon, stub_environ, wait_until
 
@@ -233,19 +236,19 @@ class HandClock:
         self.now += timedelta(seconds=duration_s)
 
 
-def built(folder: Path, clock: HandClock, **market: str) -> Orchestrator:
+def built(folder: Path, clock: HandClock, programs: Mapping[str, Program] | None = None, **market: str) -> Orchestrator:
     settings = Settings(
         state=StateSection(dir=str(folder)),
         logging=Logging(dir=str(folder)),
         market=Market(**market),  # type: ignore[arg-type]
     )
     loaded = Loaded(settings=settings, sources={}, file=None)
-    return Orchestrator(loaded, environ={}, clock=clock, programs={})
+    return Orchestrator(loaded, environ={}, clock=clock, programs=programs or {})
 
 
 @contextmanager
 def made(folder: Path, clock: HandClock, **market: str) -> Iterator[Orchestrator]:
-    orchestrator = built(folder, clock, **market)
+    orchestrator = built(folder, clock, None, **market)
     try:
         yield orchestrator
     finally:
@@ -297,3 +300,22 @@ async def test_a_state_folder_without_room_is_one_clear_error(tmp_path: Path, na
     (tmp_path / name / "in the way").mkdir(parents=True)
     with pytest.raises(RetryLater, match=r"state\.dir"):
         await built(tmp_path, HandClock()).run()
+
+
+@pytest.mark.parametrize(
+    ("upstream", "state"),
+    [("reachable", State.STOPPING), ("refusing", State.RUNNING), ("unreachable", State.RUNNING)],
+)
+async def test_silence_is_a_stall_only_while_the_upstream_answers(tmp_path: Path, upstream: str, state: State) -> None:
+    clock = HandClock()
+    orchestrator = built(tmp_path, clock, {"prices": Program(module="none")})
+    prices = orchestrator._crew.members["prices"]
+    prices.child = replace(
+        prices.child, state=State.RUNNING, pid=1, ready_s=clock.now_s, want=Want(wanted=True), wake_s=clock.now_s + 999
+    )
+    prices.heard.facts = {"upstream": upstream}
+    orchestrator._prepared = True
+    clock.pass_s(181)  # four times the 45 s of prices.stall_timeout_s, and one
+    orchestrator._follow_plan(clock.now, clock.now_s)
+    assert prices.child.state is state
+    orchestrator.close()

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from core.settings import Backup, Daily, Market, Metrics, Prices, Settings
+from daemon.child import Child, Moment, Stop, Want, step
 from daemon.plan import DailyState, daily_session, days, stall_limits, wanted
 from market.eastern import DateOutOfRange
 from market.sessions import Calendar, build_calendar
@@ -81,10 +82,10 @@ def test_what_is_switched_off_is_not_wanted_and_says_so() -> None:
     assert wants["prices"].reason == "disabled in the settings" and not wants["prices"].enabled
 
 
-def test_a_waiting_scanner_says_until_when_and_names_the_session_it_waits_for() -> None:
+def test_a_waiting_scanner_says_until_when_and_names_the_session_that_is_over() -> None:
     wants = wanted(XNYS, SETTINGS, utc("2026-11-26 15:00:00"), DailyState(done=date(2026, 11, 25)))
     assert wants["prices"].reason == "market is closed until Friday 2026-11-27 09:30"
-    assert wants["prices"].session == "2026-11-27"
+    assert wants["prices"].session == "2026-11-25"
     assert wants["daily"].reason == "due Friday 2026-11-27 13:30"
 
 
@@ -167,3 +168,82 @@ def test_a_backup_is_wanted_once_a_day_from_its_hour_on_and_only_where_it_is_ena
         wants = wanted(XNYS, enabled, utc(text), DailyState(), backup_done=done)
         assert wants["backup"].wanted is expected
     assert "backup" not in wanted(XNYS, SETTINGS, due_at, DailyState())
+
+
+def test_warm_up_and_lingering_move_start_and_stop() -> None:
+    settings = Settings(market=Market(warmup_s=600, linger_s=60))
+    both = {"recorder", "prices", "metrics"}
+    for at, names in (
+        ("14:19:59", {"recorder"}),
+        ("14:20:00", both),
+        ("21:00:59", both),
+        ("21:01:00", {"recorder"}),
+    ):
+        assert who(f"2026-11-23 {at}", settings=settings) == names
+    planned = msgspec.convert(days(XNYS, settings, date(2026, 11, 23), 1)[0]["actions"], list[dict[str, str]])
+    assert [(each["at"][11:19], each["action"], each["process"]) for each in planned][:4] == [
+        ("14:20:00", "start", "prices"),
+        ("14:20:00", "start", "metrics"),
+        ("21:01:00", "stop", "prices"),
+        ("21:01:00", "stop", "metrics"),
+    ]
+
+
+CLOSED_MONDAY = """[[session]]
+date = 2026-11-23
+closed = true
+reason = "inventory"
+"""
+
+
+def test_an_endless_market_rests_on_a_day_that_an_override_closes() -> None:
+    settings = Settings(market=Market(calendar="always", overrides_file="days.toml"))
+    calendar = build_calendar(settings.market, read=lambda path: CLOSED_MONDAY)
+    for at, is_wanted in (
+        ("2026-11-23 05:04:59", True),  # lingering
+        ("2026-11-23 05:05:00", False),
+        ("2026-11-24 04:59:29", False),
+        ("2026-11-24 04:59:30", True),
+    ):
+        assert wanted(calendar, settings, utc(at), DailyState())["prices"].wanted is is_wanted
+    planned = [
+        f"{action['at'][:19]} {action['action']}"
+        for day in days(calendar, settings, date(2026, 11, 22), 3)
+        for action in msgspec.convert(day["actions"], list[dict[str, str]])
+        if action["process"] == "prices"
+    ]
+    assert planned == ["2026-11-23T05:05:00 stop", "2026-11-24T04:59:30 start"]
+
+
+def ends_of_a_stop(name: str, at: str, *, done: str) -> str:
+    """Return the minute in which a stop at this time no longer holds; `done`: the last refresh that was made."""
+    now, child = utc(at), Child(name=name)
+
+    def feed(event: Want | Stop) -> None:
+        nonlocal child
+        child = step(child, event, Moment(now_s=now.timestamp(), limits=SETTINGS.supervisor, luck=0.5)).child
+
+    def plan() -> Want:
+        return wanted(XNYS, SETTINGS, now, DailyState(done=date.fromisoformat(done)))[name]
+
+    feed(plan())
+    feed(Stop())
+    while child.held_session is not None:
+        now += timedelta(minutes=1)
+        feed(plan())
+    return f"{now:%a %H:%M}"
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "done", "until"),
+    [
+        ("prices", "2026-11-23 15:00", "2026-11-20", "Tue 14:30"),
+        ("prices", "2026-11-23 22:00", "2026-11-23", "Tue 14:30"),  # after the close: not all of Tuesday too
+        ("prices", "2026-11-27 19:00", "2026-11-27", "Mon 14:30"),
+        ("recorder", "2026-11-23 22:00", "2026-11-23", "Tue 14:30"),
+        ("daily", "2026-11-23 15:00", "2026-11-20", "Tue 21:30"),  # Monday's refresh is left out
+        ("daily", "2026-11-23 22:00", "2026-11-23", "Tue 14:30"),
+    ],
+)
+def test_a_manual_stop_lasts_until_the_next_session_begins(name: str, at: str, done: str, until: str) -> None:
+    assert ends_of_a_stop(name, at, done=done) == until

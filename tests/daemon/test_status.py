@@ -156,3 +156,16 @@ def test_a_database_that_is_away_and_a_full_disk_are_alerts(tmp_path: Path) -> N
         ("database_unreachable", "locked"),
         ("journal_failed", "2 events could not be written to the journal"),
     ]
+
+
+def test_an_upstream_that_refuses_is_an_alert_of_its_own_and_its_words_are_the_reason(tmp_path: Path) -> None:
+    since = "2026-11-23T14:58:00.000Z"
+    heard = Heard(facts={"upstream": "refusing", "upstream_since": since})
+    metrics = member(tmp_path, "metrics", State.RUNNING, heard=heard)
+    metrics.child = replace(metrics.child, reason="Yahoo answers 429")
+    shown = document(snapshot(metrics, member(tmp_path, "prices", State.RUNNING)))
+    text = f"upstream answers 429 since {since}, slowing down (metrics)"
+    assert shown["alerts"] == [{"alert": "upstream_refusing", "process": None, "since": since, "text": text}]
+    assert shown["processes"][0]["reason"] == "Yahoo answers 429"
+    metrics.child = replace(metrics.child, want=Want(wanted=False))
+    assert document(snapshot(metrics))["alerts"] == []

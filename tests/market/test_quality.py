@@ -104,7 +104,9 @@ def test_a_days_range_is_in_order_and_within_a_hundredfold(
 def test_price_change_and_percent_describe_one_move(
     price: float, change: float, percent: float, reason: str | None
 ) -> None:
-    quote = a_quote(current_price=price, price_change=change, price_change_percent=percent)
+    quote = a_quote(
+        days_low=None, days_high=None, current_price=price, price_change=change, price_change_percent=percent
+    )
     assert why_refused(quote) == reason
 
 

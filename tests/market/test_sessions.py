@@ -314,6 +314,13 @@ def test_an_unknown_zone_is_refused_at_once() -> None:
         calendar(timezone="America/Nowhere")
 
 
+@pytest.mark.parametrize("timezone", ["Europe/Berlin", "America/Chicago", "UTC"])
+def test_the_hours_of_new_york_are_read_in_no_other_zone(timezone: str) -> None:
+    with pytest.raises(FixByHand, match=r'market\.timezone: .*; use "America/New_York", or a "file:" calendar'):
+        calendar(timezone=timezone)
+    assert calendar("file:days", timezone=timezone).zone_name == timezone
+
+
 # --- prices and the daily refresh
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from net.budget import Budget, Lane, praised, refused, reserved
+from core.errors import RetryLater
+from net.budget import Budget, Lane, praised, quiet_s, refused, reserved
 
 ROOT = Path(__file__).parents[2]
 HAMMER = """
@@ -77,16 +78,34 @@ def test_each_good_answer_adds_a_little_up_to_the_most() -> None:
 
 
 @pytest.mark.parametrize(
-    ("retry_after_s", "next_free_s"), [(None, 130.0), (5.0, 130.0), (90.0, 190.0), (86_400.0, 700.0)]
+    ("retry_after_s", "quiet_until_s"), [(None, 130.0), (5.0, 130.0), (90.0, 190.0), (86_400.0, 700.0)]
 )
-def test_a_refusal_halves_the_rate_and_is_followed_by_silence(retry_after_s: float | None, next_free_s: float) -> None:
+def test_a_refusal_halves_the_rate_and_is_followed_by_silence(
+    retry_after_s: float | None, quiet_until_s: float
+) -> None:
     lane = refused(Lane(rate_per_s=1.0, next_free_s=101.0), now_s=100.0, retry_after_s=retry_after_s)
-    assert lane == Lane(rate_per_s=0.5, next_free_s=next_free_s, used_at_s=100.0)
+    assert lane == Lane(rate_per_s=0.5, next_free_s=quiet_until_s, used_at_s=100.0, quiet_until_s=quiet_until_s)
 
 
 def test_a_refusal_never_shortens_a_silence() -> None:
     lane = refused(Lane(rate_per_s=1.0, next_free_s=300.0, used_at_s=90.0), now_s=100.0, retry_after_s=None)
     assert lane.next_free_s == 300.0
+    silent = refused(lane, now_s=100.0, retry_after_s=90.0)
+    assert quiet_s(refused(silent, now_s=110.0, retry_after_s=None), now_s=110.0) == 80.0
+
+
+def test_the_silence_after_a_refusal_lasts_whatever_is_reserved_or_praised() -> None:
+    lane = refused(Lane(rate_per_s=1.0, next_free_s=300.0, used_at_s=100.0), now_s=100.0, retry_after_s=None)
+    lane, _ = reserved(praised(lane, max_per_s=2.0), now_s=110.0)
+    assert [quiet_s(lane, now_s=now_s) for now_s in (110.0, 129.0, 130.0, 500.0)] == [20.0, 1.0, 0.0, 0.0]
+    assert quiet_s(lane, now_s=130.0 - 1e-9) == 0.0, "a sleeper may wake so early"
+    assert quiet_s(Lane(rate_per_s=1.0, next_free_s=300.0), now_s=100.0) == 0.0, "a queue is no silence"
+
+
+def test_a_silence_ends_with_a_restart_of_the_machine() -> None:
+    lane = refused(Lane(rate_per_s=1.0), now_s=900_000.0, retry_after_s=None)
+    assert quiet_s(lane, now_s=20.0) == 0.0
+    assert quiet_s(reserved(lane, now_s=20.0)[0], now_s=21.0) == 0.0
 
 
 def test_refusals_without_end_leave_a_request_in_fifty_seconds() -> None:
@@ -128,7 +147,25 @@ def test_two_budgets_on_one_folder_share_a_lane_and_another_exit_has_its_own(tmp
     first.praise()
     assert second.lane().rate_per_s == 0.52
     second.refuse(now_s=100.0, retry_after_s=60.0)
-    assert first.lane() == Lane(rate_per_s=0.26, next_free_s=160.0, used_at_s=100.0)
+    assert first.lane() == Lane(rate_per_s=0.26, next_free_s=160.0, used_at_s=100.0, quiet_until_s=160.0)
+
+
+def test_who_holds_an_old_slot_hears_of_the_refusal_of_another_process(tmp_path: Path) -> None:
+    holder, other = budget_in(tmp_path), budget_in(tmp_path)
+    other.reserve(now_s=100.0)
+    assert holder.reserve(now_s=100.0) == 2.0
+    assert holder.quiet_for_s(102.0) == 0.0
+    other.refuse(now_s=101.0)
+    assert holder.quiet_for_s(102.0) == 29.0
+    assert holder.reserve(now_s=102.0) == 29.0
+    assert holder.quiet_for_s(131.0) == 0.0
+
+
+def test_a_lane_that_finds_no_room_on_the_disk_is_named(tmp_path: Path) -> None:
+    (tmp_path / "budget-direct.json").symlink_to("/dev/full")
+    budget = budget_in(tmp_path)
+    with pytest.raises(RetryLater, match=r"budget-direct\.json: cannot be written \(No space left on device\)"):
+        budget._write(Lane(rate_per_s=1.0))
 
 
 def test_a_lower_limit_in_the_settings_holds_at_once(tmp_path: Path) -> None:

@@ -58,6 +58,15 @@ async def test_the_origin_is_sent_and_compression_is_not_offered(
     assert "sec-websocket-extensions" not in request
 
 
+@pytest.mark.parametrize("place", ["wss://elsewhere.example/", "wss://streamer.finance.yahoo.com:8443/", "/?version=3"])
+async def test_no_redirect_is_followed(practice_authority: trustme.CA, practice_trust: Trust, place: str) -> None:
+    async with upstream(practice_authority, lambda _: reply(302, headers={"location": place}), host=HOST) as server:
+        with pytest.raises(InvalidStatus, match="302"):
+            async with open_stream(URL, trust=practice_trust, proxy=server.url, origin=ORIGIN):
+                pass
+    assert (len(server.connects), len(server.requests)) == (1, 1)
+
+
 async def test_an_untrusted_certificate_ends_the_attempt(other_authority: trustme.CA, practice_trust: Trust) -> None:
     async with upstream(other_authority, host=HOST) as server:
         with pytest.raises(OSError, match="certificate verify failed"):

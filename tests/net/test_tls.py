@@ -6,7 +6,7 @@ import certifi
 import pytest
 import trustme
 
-from core.errors import FixByHand
+from core.errors import FixByHand, RetryLater
 from net.tls import build_trust, is_practice
 
 
@@ -29,6 +29,25 @@ def test_the_bundle_holds_the_default_roots_and_the_one_ca(tmp_path: Path, pract
     assert roots(trust.context) == roots(ssl.create_default_context(cafile=certifi.where())) | {one}
     assert roots(ssl.create_default_context(cafile=str(trust.ca_path))) == roots(trust.context)
     assert trust.ca_path.parent == tmp_path
+
+
+def test_a_bundle_that_has_not_changed_is_not_written_again(tmp_path: Path, practice_authority: trustme.CA) -> None:
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(practice_authority.cert_pem.bytes())
+    bundle = build_trust(ca_file=str(ca), state_dir=tmp_path).ca_path
+    before = bundle.stat()
+    build_trust(ca_file=str(ca), state_dir=tmp_path)
+    assert (bundle.stat().st_ino, bundle.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    ca.write_bytes(trustme.CA(organization_name="Another").cert_pem.bytes())
+    trust = build_trust(ca_file=str(ca), state_dir=tmp_path)
+    assert roots(ssl.create_default_context(cafile=str(bundle))) == roots(trust.context)
+    assert ssl.PEM_cert_to_DER_cert(ca.read_text()) in roots(trust.context)
+
+
+def test_a_bundle_that_cannot_be_written_is_named(tmp_path: Path, practice_authority: trustme.CA) -> None:
+    (tmp_path / "ca.pem").write_bytes(practice_authority.cert_pem.bytes())
+    with pytest.raises(RetryLater, match=r"gone/ca-bundle\.pem: cannot be written \(No such file or directory\)"):
+        build_trust(ca_file=str(tmp_path / "ca.pem"), state_dir=tmp_path / "gone")
 
 
 def test_certificates_and_host_names_are_always_checked(tmp_path: Path) -> None:

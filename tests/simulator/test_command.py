@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -77,3 +78,19 @@ def test_the_ready_file_says_how_to_get_in(practice_process: PracticeProcess) ->
         "pid": practice_process.process.pid,
     }
     assert practice_process.ca_file.read_text().startswith("-----BEGIN CERTIFICATE-----")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_connected_stream_is_ended_without_a_traceback(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    with testing.process(tmp_path) as running:
+        proxy, host = urlsplit(running.proxy_url), "streamer.finance.yahoo.com"
+        with socket.create_connection((proxy.hostname, proxy.port)) as client:
+            client.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            client.recv(100)
+            trust = ssl.create_default_context(cafile=running.ca_file)
+            with trust.wrap_socket(client, server_hostname=host):
+                running.process.send_signal(number)
+                assert running.process.wait(timeout=2) == 0
+    assert "Traceback" not in capfd.readouterr().err

@@ -134,3 +134,7 @@ def test_what_is_not_served_is_refused_in_yahoo_s_form(method: str, target: str,
 
     assert answer.status == status
     assert json.loads(answer.body)["finance"]["result"] is None
+
+
+def test_a_target_that_is_no_address_is_a_bad_request() -> None:
+    assert get(rest(), "//[").status == 400

@@ -10,9 +10,13 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.http11 import Request
 
 from simulator import testing
+from simulator.faults import Faults
+from simulator.streams import StreamConnection, _shake_hands
 from simulator.testing import PracticeMarket
 from tests.fix_simulator import NOON, STREAM_URL, StillClock, YahooClient, pricing_schema
 
@@ -170,3 +174,9 @@ async def test_a_mute_stream_answers_pings_and_says_nothing(still_market: Practi
         assert await silent(stream)
         still_market.server.advance(NOON + timedelta(seconds=1))
         assert await silent(stream)
+
+
+def test_a_path_that_is_no_address_is_not_a_stream() -> None:
+    connection = StreamConnection(None, Faults())  # type: ignore[arg-type]
+    _shake_hands(connection, Request("//[", Headers()))
+    assert connection.protocol.data_to_send()[0].startswith(b"HTTP/1.1 404 ")

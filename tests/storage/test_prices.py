@@ -99,6 +99,22 @@ def test_a_row_with_a_wrong_type_is_counted_and_the_rest_written(
     assert row_of(reader, "B")["current_price"] == 3.0
 
 
+@pytest.mark.parametrize("kind", ["regular", "pre", "post"])
+@pytest.mark.parametrize("others", [1, 2])
+def test_a_price_of_the_future_is_refused_so_that_it_cannot_freeze_its_row(
+    writer: Writer, reader: Engine, kind: Any, others: int
+) -> None:
+    """With one row more the batch also holds a duplicate."""
+    sound = [a_price(3.0, ticker="B", at=NOON + 60 * SECOND)] * others
+    result = flush(writer, a_price(1.0, at=NOON + 60.001 * SECOND, kind=kind), *sound)
+    assert (result.written, result.refused_not_finite) == (1, 1)
+    row = row_of(reader)
+    columns = ("current_price", "price_time", "pre_market_price", "post_market_price")
+    assert {row[column] for column in columns} == {None}
+    assert row_of(reader, "B")["price_time"] == NOON + 60 * SECOND, "clocks differ by as much"
+    assert flush(writer, a_price(2.0)).written == 1
+
+
 def test_whole_numbers_are_numbers_too(writer: Writer, reader: Engine) -> None:
     result = flush(writer, a_price(10, change=-1, change_percent=2.5), a_price(2.5, ticker="B", change=0.5))
     assert result.written == 2

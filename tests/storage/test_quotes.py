@@ -13,7 +13,8 @@ from storage.prices import PriceRow, flush_prices
 from storage.quotes import Group, QuoteResult, write_quotes
 from storage.reader import read_quotes
 from storage.writer import Writer
-from tests.fix_storage import CLOSES_AT, NOON, OPENS_AT
+from tests.fix_storage import CLOSES_AT, NOON, OPENS_AT, StillClock
+from yahoo.quote import parse_quote
 
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
@@ -90,7 +91,10 @@ def test_a_field_left_out_keeps_its_value_except_where_absence_says_none_now(wri
     write(writer, Quote(ticker="A"), at=NOON + SECOND)
     after = row_of(reader)
     emptied = {name for name in Quote.__slots__ if after[name] is None}
-    assert emptied == {"bid_price", "ask_price", "bid_size", "ask_size", "pe_ratio", "forward_pe"}
+    assert emptied == {
+        *("bid_price", "ask_price", "bid_size", "ask_size", "pe_ratio", "forward_pe"),
+        *("pre_market_price", "post_market_price", "dividend_yield", "next_earnings_date"),
+    }
     assert all(after[name] == before[name] for name in Quote.__slots__ if name not in emptied)
     assert (after["metrics_updated_at"], after["price_updated_at"]) == (NOON + SECOND, NOON)
 
@@ -164,8 +168,11 @@ def test_a_newer_quote_of_the_session_is_taken(writer: Writer, reader: Engine) -
     assert (row["current_price"], row["price_source"], row["price_time"]) == (11.0, "quote", NOON)
 
 
-def test_the_closing_auction_counts_and_later_prices_do_not(writer: Writer, reader: Engine) -> None:
+def test_the_closing_auction_counts_and_later_prices_do_not(
+    writer: Writer, reader: Engine, still_clock: StillClock
+) -> None:
     stream(writer, 10.0, NOON)
+    still_clock.at = CLOSES_AT + timedelta(minutes=17)
     minute = timedelta(minutes=1)
     write(writer, priced(11.0, CLOSES_AT + 15 * minute), at=CLOSES_AT + 16 * minute)
     assert row_of(reader)["current_price"] == 11.0
@@ -214,6 +221,53 @@ def test_yesterdays_range_does_not_touch_todays(writer: Writer, reader: Engine) 
     assert (row["days_low"], row["days_high"], row["current_price"]) == (10.0, 10.0, 10.0)
 
 
+def test_yesterdays_range_ends_with_the_first_quote_since_the_open_even_if_it_has_none(
+    writer: Writer, reader: Engine
+) -> None:
+    stream(writer, 50.0, NOON - DAY, opens_at=OPENS_AT - DAY)
+    write(writer, priced(10.0, OPENS_AT))
+    row = row_of(reader)
+    assert (row["days_low"], row["days_high"], row["current_price"]) == (None, None, 10.0)
+    write(writer, priced(11.0, NOON, days_low=9.0, days_high=12.0), at=NOON + SECOND)
+    write(writer, priced(11.0, NOON), at=NOON + 2 * SECOND)
+    row = row_of(reader)
+    assert (row["days_low"], row["days_high"]) == (9.0, 12.0), "a range of today stays"
+
+
+def test_yesterdays_range_stays_until_a_quote_is_of_today(writer: Writer, reader: Engine) -> None:
+    stream(writer, 50.0, NOON - DAY, opens_at=OPENS_AT - DAY)
+    write(writer, priced(50.0, NOON - DAY))
+    write(writer, Quote(ticker="A"), at=NOON + SECOND)
+    row = row_of(reader)
+    assert (row["days_low"], row["days_high"]) == (50.0, 50.0)
+
+
+def test_a_quote_of_the_future_gives_no_price_and_cannot_freeze_the_row(writer: Writer, reader: Engine) -> None:
+    wrong = priced(9.0, NOON + 60.001 * SECOND, volume=7)
+    assert write(writer, wrong) == QuoteResult(written=1, unknown_ticker=0, refused=1)
+    row = row_of(reader)
+    assert (row["current_price"], row["price_time"], row["volume"]) == (None, None, 7)
+    assert write(writer, priced(10.0, NOON + 60 * SECOND)).refused == 0, "clocks differ by as much"
+    assert row_of(reader)["price_time"] == NOON + 60 * SECOND
+
+
+def test_a_date_of_earnings_that_is_past_leaves_the_row(writer: Writer, reader: Engine) -> None:
+    announced = {"symbol": "A", "earningsTimestampStart": (NOON + DAY).timestamp()}
+    write(writer, parse_quote(announced, at=NOON))
+    assert row_of(reader)["next_earnings_date"] == date(2026, 11, 24)
+    later = NOON + 2 * DAY
+    write(writer, parse_quote(announced, at=later), at=later)
+    assert row_of(reader)["next_earnings_date"] is None
+
+
+def test_a_pre_market_price_of_the_stream_stands_until_an_answer_has_none(writer: Writer, reader: Engine) -> None:
+    row = PriceRow(ticker="A", price_usd=5.0, price_time=OPENS_AT - SECOND, kind="pre")
+    flush_prices(writer, [row], price_source="stream", session_opens_at=OPENS_AT)
+    assert row_of(reader)["pre_market_price"] == 5.0
+    write(writer, priced(10.0, NOON))
+    assert row_of(reader)["pre_market_price"] is None
+
+
 def test_the_last_of_two_answers_for_a_ticker_counts(writer: Writer, reader: Engine) -> None:
     assert write(writer, Quote(ticker="A", volume=1), Quote(ticker="A", volume=2)).written == 1
     assert row_of(reader)["volume"] == 2
@@ -226,7 +280,7 @@ def test_the_last_of_two_answers_for_a_ticker_counts(writer: Writer, reader: Eng
         ({"volume": 1.5}, "volume", 1_234_567),
         ({"market_cap": "4.4B"}, "market_cap", 4.4e10),
         ({"company_name": "a\0b"}, "company_name", "Agilent"),
-        ({"next_earnings_date": "tomorrow"}, "next_earnings_date", date(2026, 11, 24)),
+        ({"next_earnings_date": "tomorrow"}, "next_earnings_date", None),
         ({"price_time": NOON.replace(tzinfo=None)}, "price_time", NOON),
     ],
 )

@@ -50,7 +50,9 @@ def test_the_age_of_each_group_counts_from_now_for_listed_tickers_only(database_
     with Writer.open(database_url, service="test", origin="practice", clock=SystemClock()) as writer:
         load_universe(writer, [Listing(ticker=ticker) for ticker in ("A", "B", "GONE")])
         load_universe(writer, [Listing(ticker=ticker) for ticker in ("A", "B")], complete=True)
-        row = PriceRow(ticker="A", price_usd=1.0, price_time=OPENS_AT, heard_at=now - timedelta(seconds=90))
+        row = PriceRow(
+            ticker="A", price_usd=1.0, price_time=now - timedelta(days=1), heard_at=now - timedelta(seconds=90)
+        )
         flush_prices(writer, [row], price_source="stream", session_opens_at=OPENS_AT)
     found = {row["ticker"]: row for row in rows(reader, "SELECT * FROM stocks_freshness")}
     assert set(found) == {"A", "B"}
