@@ -12,7 +12,6 @@ from pathlib import Path
 
 from core import logs
 from core.config import Loaded
-from core.errors import FixByHand
 from core.files import FileLock, acquire_or_say, make_folder
 from daemon.child_logs import ChildLog
 from daemon.orchestrator import Orchestrator
@@ -34,12 +33,8 @@ def run(loaded: Loaded, *, environ: Mapping[str, str], build: Build = standard) 
     settings = loaded.settings
     state_dir, logs_dir = make_folder(Path(settings.state.dir)), make_folder(Path(settings.logging.dir))
     lock = FileLock(state_dir / LOCK_FILE)
-    try:
-        acquire_or_say(lock, what="an orchestrator")
-        lock.write_owner(str(os.getpid()))
-    except OSError as error:
-        right = "give a folder that can be written"
-        raise FixByHand(f"cannot be locked ({error.strerror})", where=str(lock.path), right=right) from error
+    acquire_or_say(lock, what="an orchestrator")
+    lock.write_owner(str(os.getpid()))
     own_log = ChildLog(logs_dir, SERVICE, max_mb=settings.logging.max_mb, keep=settings.logging.keep)
     logs.configure(
         service=SERVICE,
