@@ -59,6 +59,18 @@ def file_of(url: str) -> Path | None:
     return Path(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else None
 
 
+def file_id(url: str) -> tuple[int, int] | None:
+    """Return what tells the SQLite file from one of the same name; RetryLater while there is none."""
+    file = file_of(url)
+    if file is None:
+        return None
+    try:
+        found = file.stat()
+    except OSError as error:
+        raise RetryLater(f"is away ({error.strerror})", where=str(file), right="put the file back") from error
+    return found.st_dev, found.st_ino
+
+
 def open_engine(
     url: str,
     *,

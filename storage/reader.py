@@ -25,10 +25,9 @@ from typing import Any, Self, cast
 from sqlalchemy import Boolean, Connection, Date, Engine, select
 
 from core.clock import Clock, SystemClock
-from core.errors import RetryLater
 from storage import schema_version
 from storage.coverage import read_coverage
-from storage.engine import file_of, open_reader_engine
+from storage.engine import file_id, open_reader_engine
 from storage.queries import query
 from storage.schema import UtcTime, app_meta, stocks_stock
 
@@ -77,7 +76,7 @@ class Reader:
         self._url = url.replace("postgresql://", "postgresql+psycopg://", 1)
         self._service, self._clock = service, clock or SystemClock()
         schema_version.require_current(self._url)
-        self._file_id = _file_id(self._url)
+        self._file_id = file_id(self._url)
         self._engine = open_reader_engine(self._url, service=service)
 
     def close(self) -> None:
@@ -132,11 +131,11 @@ class Reader:
 
     def _current(self) -> Engine:
         """Return the engine, opened anew if the SQLite file was replaced: the old one would show the old file."""
-        file_id = _file_id(self._url)
-        if file_id != self._file_id:
+        found = file_id(self._url)
+        if found != self._file_id:
             schema_version.require_current(self._url)
             self._engine.dispose()
-            self._file_id = file_id
+            self._file_id = found
         return self._engine
 
 
@@ -183,14 +182,3 @@ def _conversions(names: Sequence[str]) -> list[tuple[str, Callable[[Any], Any]]]
         (Boolean, bool),
     )
     return [(name, read) for name in names for kind, read in kinds if isinstance(stocks_stock.c[name].type, kind)]
-
-
-def _file_id(url: str) -> tuple[int, int] | None:
-    file = file_of(url)
-    if file is None:
-        return None
-    try:
-        found = file.stat()
-    except OSError as error:
-        raise RetryLater(f"is away ({error.strerror})", where=str(file), right="put the file back") from error
-    return found.st_dev, found.st_ino

@@ -19,7 +19,16 @@ from core.clock import Clock, pause
 from core.errors import FixByHand, RetryLater
 from core.logs import get_logger
 from storage import schema_version
-from storage.engine import BUSY_TIMEOUT_S, FULL_BY_OPTION, file_of, is_contention, open_engine, translate, writers_lock
+from storage.engine import (
+    BUSY_TIMEOUT_S,
+    FULL_BY_OPTION,
+    file_id,
+    file_of,
+    is_contention,
+    open_engine,
+    translate,
+    writers_lock,
+)
 from storage.queries import query
 from storage.schema import parameter
 from storage.wal import LogKeeper
@@ -94,7 +103,7 @@ class Writer:
         self.dialect = engine.dialect.name
         self._origin, self._epoch, self.clock, self._wait = origin, epoch, clock, wait
         self._busy_timeout_s = busy_timeout_s
-        self._file_id = _file_id(url)
+        self._file_id = file_id(url)
         self._introduced = False  # whether lease and origin are in the database since it was opened
         file = file_of(url)
         self._log_keeper = None if file is None else LogKeeper(file)
@@ -196,11 +205,11 @@ class Writer:
 
     def _follow_file(self) -> None:
         """Let go of a SQLite file that was replaced, say by a backup: SQLite would go on writing to the old one."""
-        file_id = _file_id(self._url)
-        if file_id != self._file_id:
+        found = file_id(self._url)
+        if found != self._file_id:
             schema_version.require_current(self._url)
             self._engine.dispose()
-            self._file_id = file_id
+            self._file_id = found
             self._introduced = False
 
     def _check_lease(self, tx: Transaction) -> None:
@@ -231,15 +240,3 @@ class Writer:
 
     def _said_url(self) -> str:
         return str(file_of(self._url) or self._engine.url)
-
-
-def _file_id(url: str) -> tuple[int, int] | None:
-    """Return what tells the SQLite file from one of the same name; RetryLater while there is none."""
-    file = file_of(url)
-    if file is None:
-        return None
-    try:
-        found = file.stat()
-    except OSError as error:
-        raise RetryLater(f"is away ({error.strerror})", where=str(file), right="put the file back") from error
-    return found.st_dev, found.st_ino
