@@ -20,7 +20,6 @@ from core.config import redacted
 from core.errors import FixByHand, RetryLater, TickerdError
 from core.files import FileLock
 from core.logs import get_logger
-from storage.bounded import BoundedConnection
 
 log = get_logger(__name__)
 
@@ -174,6 +173,8 @@ def _postgresql(url: str, *, service: str, read_only: bool, statement_timeout_s:
         arguments["prepare_threshold"] = None  # a migration would break a prepared plan
     logging.getLogger("psycopg").setLevel(logging.ERROR)  # its warnings repeat what is raised, in lines not of our form
     engine = create_engine(url, connect_args=arguments, pool_size=2, pool_pre_ping=True)
+
+    from storage.bounded import BoundedConnection  # here: psycopg weighs 9 MB in every process, and SQLite needs none
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Dialect, _record: object, given: Any, named: Any) -> BoundedConnection:
