@@ -117,11 +117,11 @@ def test_a_demo_fills_the_table_heals_itself_ends_whole_and_can_be_had_again(tmp
     assert "Traceback" not in text
     assert no_traceback(folder)
 
-    again = tickerd("demo", "--folder", "demo", "--seconds", "8", "--json", folder=tmp_path)
+    again = tickerd("demo", "--folder", "demo", "--seconds", "25", "--json", folder=tmp_path)
 
     document = again.json()
     assert document.keys() == {"version", "folder", "full", "after_s", "total", "priced", "with_metrics"}
-    assert again.code == (0 if document["full"] else 1)
-    assert document["total"] == ALL
-    assert document["priced"] > 100
+    assert (again.code, document["full"], document["total"]) == (0, True, ALL)
+    assert document["priced"] >= 0.99 * ALL
+    assert document["with_metrics"] >= 0.95 * ALL
     assert no_traceback(folder)
