@@ -87,6 +87,7 @@ class Prices(Section, frozen=True, kw_only=True):
     audit: bool = True
     minute_bars: bool = False
     minute_bars_keep_sessions: Count = 90
+    flight_recorder_mb: CountOrNone = 0
 
 
 class Metrics(Section, frozen=True, kw_only=True):
@@ -97,6 +98,7 @@ class Metrics(Section, frozen=True, kw_only=True):
     concurrency: Count = 8
     rest_s: NotNegative = 12.0
     direct: Literal["fallback", "never", "only"] = "fallback"
+    flight_recorder_mb: CountOrNone = 0
 
 
 class Daily(Section, frozen=True, kw_only=True):
@@ -155,6 +157,12 @@ class Backup(Section, frozen=True, kw_only=True):
     keep: Count = 7
 
 
+class Retention(Section, frozen=True, kw_only=True):
+    coverage_minute_days: Count = 90
+    scanner_event_days: Count = 180
+    scanner_run_days: Count = 400
+
+
 class Settings(Section, frozen=True, kw_only=True):
     """The whole configuration; every path in it is absolute once `core.config` has loaded it."""
 
@@ -172,7 +180,8 @@ class Settings(Section, frozen=True, kw_only=True):
     alerts: Alerts = Alerts()
     api: Api = Api()
     backup: Backup = Backup()
+    retention: Retention = Retention()
 
 
-RESERVED_SECTIONS = ("screener", "notify", "providers", "cluster", "redis", "risk", "retention")
+RESERVED_SECTIONS = ("screener", "notify", "providers", "cluster", "redis", "risk")
 """Names kept for later parts: an empty table is accepted, a key in it is not."""

@@ -6,23 +6,15 @@ source: from that the recorder knows where it was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from types import MappingProxyType
 
 from core.logs import get_logger
+from core.settings import Retention
 from market.sessions import Calendar
 from storage.writer import Transaction, Writer
 
 log = get_logger(__name__)
 
-KEPT: Mapping[str, timedelta] = MappingProxyType(
-    {
-        "coverage_minute": timedelta(days=90),
-        "scanner_event": timedelta(days=180),
-        "scanner_run": timedelta(days=400),
-    }
-)
 EVERY = timedelta(days=1)
 DONE_AT = "housekeeping_at"
 FREE_PAGES = 1000  # of 4 KiB: what the next day needs again anyway
@@ -32,8 +24,8 @@ PAGES_A_TRANSACTION = 1000
 class Housekeeper:
     """Knows when its work was done last; asked every second, it works once a day."""
 
-    def __init__(self, writer: Writer, calendar: Calendar) -> None:
-        self._writer, self._calendar = writer, calendar
+    def __init__(self, writer: Writer, calendar: Calendar, retention: Retention) -> None:
+        self._writer, self._calendar, self._retention = writer, calendar, retention
         done_at = writer.run(_done_at, source="housekeeping")
         self._next_at = None if done_at is None else datetime.fromisoformat(done_at) + EVERY
 
@@ -43,7 +35,7 @@ class Housekeeper:
             return False
         if self._calendar.session_at(now) and not self._calendar.endless:
             return False
-        pruned = prune(self._writer, now=now)
+        pruned = prune(self._writer, now=now, retention=self._retention)
         pages = give_back(self._writer)
         done = {"key": DONE_AT, "value": now.isoformat()}
         self._writer.run(lambda tx: tx.execute("put_meta", done), source="housekeeping", durable=True)
@@ -57,9 +49,14 @@ def _done_at(tx: Transaction) -> str | None:
     return value
 
 
-def prune(writer: Writer, *, now: datetime, kept: Mapping[str, timedelta] = KEPT) -> dict[str, int]:
-    """Delete what is older than `kept` says; return how many rows of each table."""
-    return {table: _prune(writer, table, now - age) for table, age in kept.items()}
+def prune(writer: Writer, *, now: datetime, retention: Retention) -> dict[str, int]:
+    """Delete what is older than `retention` says; return how many rows of each table."""
+    days = {
+        "coverage_minute": retention.coverage_minute_days,
+        "scanner_event": retention.scanner_event_days,
+        "scanner_run": retention.scanner_run_days,
+    }
+    return {table: _prune(writer, table, now - timedelta(days=age)) for table, age in days.items()}
 
 
 def _prune(writer: Writer, table: str, before: datetime) -> int:

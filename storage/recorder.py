@@ -169,7 +169,7 @@ async def main(settings: Settings, stop: asyncio.Event, notifier: Notifier, cloc
     writer = await asyncio.to_thread(Writer.open, settings.database.url, service=SERVICE, origin=None, clock=clock)
     with writer, contextlib.closing(journal):
         recorder = await asyncio.to_thread(Recorder, writer, journal)
-        housekeeper = await asyncio.to_thread(Housekeeper, writer, calendar)
+        housekeeper = await asyncio.to_thread(Housekeeper, writer, calendar, settings.retention)
         notifier.ready()
         log.info("recorder_started", journal=settings.state.dir)
         while True:

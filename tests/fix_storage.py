@@ -99,11 +99,11 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster(*, fsync: bool = False) -> Iterator[Cluster]:
-    """A cluster that runs, with the database `template_tickerd` of our schema and no rows."""
+def running_cluster(*, fsync: bool = False, where: Path | None = None) -> Iterator[Cluster]:
+    """A cluster that runs in a new folder of `where`, with the database `template_tickerd` of our schema and no rows."""
     if not POSTGRESQL_BINS:
         pytest.skip("PostgreSQL's server programs are not installed")
-    folder = Path(tempfile.mkdtemp(prefix="tickerd-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="tickerd-pg-", dir=where))
     cluster = Cluster(folder, fsync=fsync)
     cluster.start()
     try:

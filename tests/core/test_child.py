@@ -1,4 +1,6 @@
+import fcntl
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.child import OOM_SCORE_ADJUST, PARENT_VARIABLE
+from core.child import LIFE_VARIABLE, LOCK_VARIABLE, OOM_SCORE_ADJUST, OPEN_FILES, PARENT_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 WAITS = "print(__import__('os').getpid(), flush=True)\n__import__('sys').stdin.read()\n"
@@ -70,3 +72,68 @@ def test_started_by_hand_no_parent_is_needed(modules: Path) -> None:
     command = [sys.executable, "-m", "core.child", "waits"]
     ended = subprocess.run(command, env=environment(modules), stdin=subprocess.DEVNULL, capture_output=True)
     assert ended.returncode == 0
+
+
+def test_a_child_ends_when_the_life_pipe_closes_although_its_main_thread_is_busy(tmp_path: Path) -> None:
+    """Where the kernel sends no signal at the parent's death, or a child has refused it."""
+    (tmp_path / "busy.py").write_text("print('up', flush=True)\nwhile True: pass\n")
+    reader, writer = os.pipe()
+    command = [sys.executable, "-m", "core.child", "busy"]
+    child = subprocess.Popen(
+        command,
+        env=environment(tmp_path, **{LIFE_VARIABLE: str(reader)}),
+        stdout=subprocess.PIPE,
+        pass_fds=(reader,),
+    )
+    os.close(reader)
+    with child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"up\n"
+        assert child.poll() is None
+        os.close(writer)
+        assert child.wait(5) == 1
+
+
+def test_a_child_holds_its_lock_to_its_end_and_what_it_forks_does_not(tmp_path: Path) -> None:
+    (tmp_path / "forks.py").write_text(
+        "import os, subprocess, sys\n"
+        "def held(): return sum('the-lock' in os.readlink(f'/proc/self/fd/{fd}') for fd in os.listdir('/proc/self/fd')"
+        " if os.path.lexists(f'/proc/self/fd/{fd}'))\n"
+        "if os.fork() == 0:\n    print('forked', held(), flush=True)\n    os._exit(0)\n"
+        "os.wait()\n"
+        "print('own', held(), flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    path = tmp_path / "the-lock"
+    lock = os.open(path, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "core.child", "forks"],
+        env=environment(tmp_path, **{LOCK_VARIABLE: str(lock)}),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        pass_fds=(lock,),
+    )
+    os.close(lock)
+    again = os.open(path, os.O_RDWR)
+    with child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"forked 0\n"
+        assert child.stdout.readline() == b"own 1\n"
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        child.kill()
+    fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(again)
+
+
+def test_a_child_writes_no_core_and_may_open_so_many_files(tmp_path: Path) -> None:
+    (tmp_path / "limits.py").write_text(
+        "import resource\n"
+        "print(*resource.getrlimit(resource.RLIMIT_CORE), resource.getrlimit(resource.RLIMIT_NOFILE)[0])\n"
+    )
+    command = [sys.executable, "-m", "core.child", "limits"]
+    told = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, check=True)
+    soft_core, hard_core, files = told.stdout.split()
+    assert (int(soft_core), int(hard_core)) == (0, resource.getrlimit(resource.RLIMIT_CORE)[1])
+    assert int(files) == min(OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])

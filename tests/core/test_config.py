@@ -36,7 +36,7 @@ def test_without_a_file_every_key_has_its_default_and_paths_start_at_the_folder(
     assert found.file is None
     assert set(found.sources.values()) == {"default"}
     assert found.settings.prices == Settings().prices
-    assert found.settings.state.dir == f"{tmp_path}/.tickerd"
+    assert found.settings.state.dir == str(tmp_path / ".tickerd")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import FixByHand, RetryLater
-from core.files import FileLock, acquire_or_say, make_folder, read_text, write_atomic, writing
+from core.files import FileLock, acquire_or_say, make_folder, patiently, read_text, write_atomic, writing
 
 ROOT = Path(__file__).parents[2]
 HOLDER = """
@@ -105,7 +105,7 @@ def test_a_reader_sees_the_old_bytes_or_the_new_never_a_part(tmp_path: Path) -> 
     writer = threading.Thread(target=write)
     writer.start()
     while not done.is_set():
-        assert file.read_bytes() in wholes
+        assert patiently(file.read_bytes) in wholes
     writer.join()
 
 

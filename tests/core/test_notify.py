@@ -57,6 +57,15 @@ def test_ready_stopping_and_status_are_the_words_that_systemd_knows(supervisor: 
     close(notifier)
 
 
+def test_a_reload_says_when_and_a_stop_how_long_it_may_take(supervisor: socket.socket) -> None:
+    notifier = Notifier(supervisor.getsockname())
+    notifier.reloading(monotonic_s=12.5)
+    notifier.stopping(within_s=21.0)
+    assert supervisor.recv(99) == b"RELOADING=1\nMONOTONIC_USEC=12500000"
+    assert supervisor.recv(99) == b"STOPPING=1\nEXTEND_TIMEOUT_USEC=21000000"
+    close(notifier)
+
+
 def test_a_line_end_in_a_value_cannot_make_a_field_of_its_own(supervisor: socket.socket) -> None:
     notifier = Notifier(supervisor.getsockname())
     notifier.status("failed:\nREADY=1\r\nMAINPID=1")

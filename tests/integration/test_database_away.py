@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import Engine, text
 
@@ -189,6 +193,42 @@ def test_a_full_disk_is_waited_for_and_then_written(sqlite_file: Path) -> None:
         check = writer.run(lambda tx: tx.connection.exec_driver_sql("PRAGMA integrity_check").scalar(), source="test")
         assert check == "ok"
     assert prices(url) == [2.0]
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A disk of 96 MB."""
+    if os.getuid() != 0:
+        pytest.skip("only root may mount a small disk")
+    folder = Path(tempfile.mkdtemp(prefix="tickerd-disk-"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m,mode=755", "tickerd", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+        folder.rmdir()
+
+
+def test_a_servers_full_disk_is_waited_for_and_what_was_acknowledged_is_there(small_disk: Path) -> None:
+    with running_cluster(where=small_disk) as cluster, open_writer(cluster.url("template_tickerd")) as writer:
+        assert flush(writer, 1.0) == 200
+        ballast = small_disk / "ballast"
+        with suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while file.write(bytes(1 << 16)):
+                pass
+        acknowledged = 1.0
+        with pytest.raises(RetryLater):  # first the log's room runs out, then the server ends
+            for price_usd in range(2, 2_000):
+                assert flush(writer, price_usd) == 200
+                acknowledged = price_usd
+                with suppress(psycopg.OperationalError):
+                    cluster.administer("SELECT pg_switch_wal()")
+        ballast.unlink()
+        with suppress(subprocess.CalledProcessError):  # it may still run, or have come back by itself
+            cluster.start()
+        assert prices(cluster.url("template_tickerd")) == [acknowledged]
+        assert flush(writer, 5_000.0) == 200
+        assert prices(cluster.url("template_tickerd")) == [5_000.0]
 
 
 HOLD = """

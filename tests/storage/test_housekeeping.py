@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, text
 
-from core.settings import Market
+from core.settings import Market, Retention
 from market.sessions import Calendar, build_calendar
 from storage.coverage import CoverageCounts, write_coverage_minute
 from storage.housekeeping import Housekeeper, give_back, prune
@@ -16,7 +16,7 @@ from tests.fix_storage import NOON
 DAY = timedelta(days=1)
 AFTER_CLOSE = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 COUNTS = CoverageCounts(fresh=1, unchanged=0, no_trade=0, unknown=0, total=1)
-KEPT = {"coverage_minute": 2 * DAY, "scanner_event": 2 * DAY, "scanner_run": 2 * DAY}
+TWO_DAYS = Retention(coverage_minute_days=2, scanner_event_days=2, scanner_run_days=2)
 
 
 def calendar(name: str = "XNYS") -> Calendar:
@@ -43,25 +43,35 @@ def ages(reader: Engine, table: str, column: str) -> list[int]:
 
 def test_what_is_old_goes_but_for_the_newest_event_of_each_source(writer: Writer, reader: Engine) -> None:
     fill(writer, days=7)
-    assert prune(writer, now=NOON, kept=KEPT) == {"coverage_minute": 4, "scanner_event": 3, "scanner_run": 4}
+    assert prune(writer, now=NOON, retention=TWO_DAYS) == {"coverage_minute": 4, "scanner_event": 3, "scanner_run": 4}
     assert ages(reader, "coverage_minute", "minute") == [0, 1, 2]
     assert ages(reader, "scanner_run", "started_at") == [0, 1, 2]
     assert ages(reader, "scanner_event", "at") == [0, 1, 2, 4], "the newest of `old` says where the recorder was"
-    assert set(prune(writer, now=NOON, kept=KEPT).values()) == {0}
+    assert set(prune(writer, now=NOON, retention=TWO_DAYS).values()) == {0}
 
 
 def test_it_works_once_a_day_and_never_while_the_market_is_open(writer: Writer) -> None:
-    keeper = Housekeeper(writer, calendar())
+    keeper = Housekeeper(writer, calendar(), Retention())
     assert not keeper.work_if_due(NOON)
     assert keeper.work_if_due(AFTER_CLOSE)
     assert not keeper.work_if_due(AFTER_CLOSE + DAY - timedelta(seconds=1))
-    again = Housekeeper(writer, calendar())
+    again = Housekeeper(writer, calendar(), Retention())
     assert not again.work_if_due(AFTER_CLOSE + DAY - timedelta(seconds=1)), "a restart does not forget"
     assert again.work_if_due(AFTER_CLOSE + DAY)
 
 
+def test_each_table_is_kept_as_long_as_its_setting_says(writer: Writer, reader: Engine) -> None:
+    fill(writer, days=4)
+    kept = Retention(coverage_minute_days=1, scanner_event_days=2, scanner_run_days=3)
+    keeper = Housekeeper(writer, calendar("always"), kept)
+    assert keeper.work_if_due(NOON)
+    assert ages(reader, "coverage_minute", "minute") == [0, 1]
+    assert ages(reader, "scanner_event", "at") == [0, 1, 2]
+    assert ages(reader, "scanner_run", "started_at") == [0, 1, 2, 3]
+
+
 def test_a_market_without_an_end_is_kept_too(writer: Writer) -> None:
-    assert Housekeeper(writer, calendar("always")).work_if_due(NOON)
+    assert Housekeeper(writer, calendar("always"), Retention()).work_if_due(NOON)
 
 
 def test_freed_pages_go_back_to_the_disk(writer: Writer, sqlite_file: Path, reader: Engine) -> None:

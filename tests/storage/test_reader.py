@@ -22,7 +22,7 @@ from storage.reader import Reader, read_origin, read_quotes
 from storage.schema import stocks_stock
 from storage.universe import load_universe
 from storage.writer import Writer
-from tests.fix_storage import CLOSES_AT, NOON, OPENS_AT, StillClock
+from tests.fix_storage import CLOSES_AT, NOON, OPENS_AT, Cluster, StillClock, running_cluster
 
 
 def test_quotes_come_in_the_order_asked_with_the_unknown_apart(writer: Writer, reader: Engine) -> None:
@@ -147,6 +147,24 @@ def test_a_replaced_file_is_read_and_a_missing_one_asks_to_try_later(sqlite_file
         with Writer.open(f"sqlite:///{sqlite_file}", service="test", origin=None, clock=StillClock()) as writer:
             load_universe(writer, [Listing(ticker="NEW")])
         assert [row["ticker"] for row in client.changes(0).rows] == ["NEW"]
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with running_cluster() as running:
+        yield running
+
+
+def test_a_follower_of_a_server_that_was_restarted_goes_on(cluster: Cluster) -> None:
+    with Reader(cluster.url("template_tickerd")) as client:
+        seq = client.seq()
+        cluster.administer("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'reader'")
+        assert client.seq() == seq
+        cluster.stop("fast")
+        with pytest.raises(RetryLater, match="does not answer"):
+            client.seq()
+        cluster.start()
+        assert client.changes(seq).seq == seq
 
 
 def test_an_older_schema_is_refused(database_url: str) -> None:
