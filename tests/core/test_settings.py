@@ -34,6 +34,7 @@ DOCUMENTED: dict[str, Any] = {
     "prices.audit": True,
     "prices.minute_bars": False,
     "prices.minute_bars_keep_sessions": 90,
+    "prices.flight_recorder_mb": 0,
     "metrics.enabled": True,
     "metrics.interval_s": 600.0,
     "metrics.cycle_deadline_s": 570.0,
@@ -41,6 +42,7 @@ DOCUMENTED: dict[str, Any] = {
     "metrics.concurrency": 8,
     "metrics.rest_s": 12.0,
     "metrics.direct": "fallback",
+    "metrics.flight_recorder_mb": 0,
     "daily.enabled": True,
     "daily.at": "16:30",
     "daily.window": "",
@@ -76,6 +78,9 @@ DOCUMENTED: dict[str, Any] = {
     "backup.at": "18:30",
     "backup.dir": "backups",
     "backup.keep": 7,
+    "retention.coverage_minute_days": 90,
+    "retention.scanner_event_days": 180,
+    "retention.scanner_run_days": 400,
 }
 
 
@@ -97,7 +102,6 @@ def test_the_names_kept_for_later_parts_are_no_sections_yet() -> None:
         "cluster",
         "redis",
         "risk",
-        "retention",
     )
     assert not {key.split(".")[0] for key in all_keys()} & set(RESERVED_SECTIONS)
 
