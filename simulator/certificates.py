@@ -13,8 +13,9 @@ ORGANIZATION = "tickerd practice market"
 class Authority:
     """Makes one server context a host name and keeps it."""
 
-    def __init__(self) -> None:
-        self._ca = trustme.CA(organization_name=ORGANIZATION)
+    def __init__(self, organization: str = ORGANIZATION) -> None:
+        self._organization = organization
+        self._ca = trustme.CA(organization_name=organization)
         self._contexts: dict[str, ssl.SSLContext] = {}
 
     @property
@@ -26,6 +27,6 @@ class Authority:
         if host not in self._contexts:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.set_alpn_protocols(["http/1.1"])
-            self._ca.issue_cert(host, organization_name=ORGANIZATION).configure_cert(context)
+            self._ca.issue_cert(host, organization_name=self._organization).configure_cert(context)
             self._contexts[host] = context
         return self._contexts[host]

@@ -61,8 +61,8 @@ def float32(value: float) -> float:
 
 def made_up(stock: Stock, market: Market) -> Facts:
     """Return the facts of one ticker at the market's second."""
-    dice = random.Random(zlib.crc32(stock.listing.symbol.encode()))
-    facts = _identity(stock.listing, market) | _trading(stock, dice)
+    dice = random.Random(zlib.crc32(stock.origin.encode()))
+    facts = _identity(stock, market) | _trading(stock, dice)
     if stock.listing.kind in COMPANIES:
         facts |= _company(stock.listing, market, dice)
     elif stock.listing.kind == "ETF":
@@ -74,12 +74,13 @@ def made_up(stock: Stock, market: Market) -> Facts:
     # An absent ratio is a loss, a missing forecast or no book value: see quotes.py.
     if facts.get("epsTrailingTwelveMonths", 0) > 0:
         facts["trailingPE"] = None
-    return facts | {"symbol": stock.listing.symbol}
+    return facts | {"symbol": None}
 
 
-def _identity(listing: Listing, market: Market) -> Facts:
+def _identity(stock: Stock, market: Market) -> Facts:
+    listing = stock.listing
     is_etf = listing.kind == "ETF"
-    crc = zlib.crc32(listing.symbol.encode())
+    crc = zlib.crc32(stock.origin.encode())
     local = to_local(datetime.fromtimestamp(market.now_s, UTC))
     offset = local.utcoffset() or timedelta()
     return {
@@ -106,7 +107,7 @@ def _identity(listing: Listing, market: Market) -> Facts:
         "shortName": listing.name[:30],
         "longName": listing.name,
         "hasPrePostMarketData": True,
-        "firstTradeDateMilliseconds": 1000 * (400_000_000 + crc % 1_300_000_000),
+        "firstTradeDateMilliseconds": 1000 * (stock.listed_s or 400_000_000 + crc % 1_300_000_000),
         "sourceInterval": 15,
         "exchangeDataDelayedBy": 0,
         "tradeable": False,

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
 
-from market.sessions import Calendar, Session
+from core.settings import Market as MarketSettings
+from market.eastern import DateOutOfRange
+from market.sessions import Calendar, Session, build_calendar
 
 PRE_MARKET_S = 19_800
 """04:00 to 09:30."""
@@ -34,6 +38,45 @@ class Hours:
         if since_close_s < min(POST_MARKET_S, to_open_s):
             return "POST"
         return "PRE" if to_open_s <= PRE_MARKET_S else "CLOSED"
+
+
+class Span(NamedTuple):
+    """One session, in seconds."""
+
+    open_s: int
+    close_s: int
+
+
+class Earlier:
+    """The sessions before a moment, newest first: the calendar's, before a list begins New York's."""
+
+    def __init__(self, calendar: Calendar, before_s: int) -> None:
+        self._calendars = [calendar, build_calendar(MarketSettings(calendar="XNYS"), read=_no_file)]
+        self.before_s = before_s
+        self._found: list[Span] = []
+
+    def sessions(self, count: int) -> list[Span]:
+        """Return up to `count` of them: fewer where the rules of the calendar end."""
+        while len(self._found) < count and self._calendars:
+            before_s = self._found[-1].open_s if self._found else self.before_s
+            session = _last_session(self._calendars[0], before_s)
+            if session is None:
+                del self._calendars[0]
+            else:
+                self._found.append(session)
+        return self._found[:count]
+
+
+def _last_session(calendar: Calendar, before_s: int) -> Span | None:
+    try:
+        session = calendar.last_session(datetime.fromtimestamp(before_s, UTC))
+    except DateOutOfRange:
+        return None
+    return Span(int(session.opens_at.timestamp()), int(session.closes_at.timestamp())) if session else None
+
+
+def _no_file(path: Path) -> str:
+    raise AssertionError(f"XNYS needs no file: {path}")
 
 
 def hours_at(calendar: Calendar, now: datetime) -> Hours:

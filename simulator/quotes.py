@@ -14,6 +14,21 @@ from simulator.facts import Facts, float32, made_up
 from simulator.listings import DATA
 from simulator.walk import Market, Stock
 
+SHELL = "BRKS"
+"""The recorded answer for a delisted ticker; each has these keys."""
+PER_SHARE = {
+    "epsTrailingTwelveMonths",
+    "epsForward",
+    "epsCurrentYear",
+    "bookValue",
+    "dividendRate",
+    "trailingAnnualDividendRate",
+    "fiftyDayAverage",
+    "twoHundredDayAverage",
+    "fiftyTwoWeekLow",
+    "fiftyTwoWeekHigh",
+}
+SHARES = {"sharesOutstanding", "impliedSharesOutstanding", "averageDailyVolume3Month", "averageDailyVolume10Day"}
 ALWAYS = frozenset(
     {
         "language",
@@ -54,16 +69,42 @@ def recorded() -> dict[str, Facts]:
 
 def answer(market: Market, symbol: str) -> Facts | None:
     """Return the v7 result of `symbol` as of the market's second; None if it is unknown."""
-    facts = recorded().get(symbol)
     stock = market.stocks.get(symbol)
-    delisted = facts is not None and facts["quoteType"] == "NONE"
     if stock is None:
-        # A delisted ticker is still answered: quoteType NONE and no price.
-        return facts if delisted else None
-    if facts is None or delisted:
-        facts = made_up(stock, market)
+        return _shell(market, symbol)
+    facts = fixed(stock, market)
     moving = _moving(stock, market) | _ratios(stock, facts)
     return {key: whole(moving.get(key, value)) for key, value in facts.items()}
+
+
+def fixed(stock: Stock, market: Market) -> Facts:
+    """Return what does not change with a trade; a key whose value does may hold None."""
+    facts = recorded().get(stock.origin)
+    if facts is None or facts["quoteType"] == "NONE":
+        facts = made_up(stock, market)
+    if not stock.splits and not stock.dividends:
+        return facts
+    ratio = stock.split_ratio
+    split = {key: facts[key] / ratio for key in PER_SHARE & facts.keys() if facts[key]}
+    more = {key: round(facts[key] * ratio) for key in SHARES & facts.keys()}
+    paid = sum(usd for _, usd in stock.dividends)
+    trailing: float = split.get("trailingAnnualDividendRate", 0.0) + paid
+    return facts | split | more | {"trailingAnnualDividendRate": round(trailing, 4)}
+
+
+def year_range(stock: Stock, facts: Facts) -> tuple[float, float]:
+    """Return the lowest and the highest price of 52 weeks."""
+    begun = stock.anchor or stock.price
+    low = min(facts.get("fiftyTwoWeekLow", begun), begun, stock.low, stock.lowest)
+    return low, max(facts.get("fiftyTwoWeekHigh", begun), begun, stock.high, stock.highest)
+
+
+def _shell(market: Market, symbol: str) -> Facts | None:
+    """A delisted ticker is still answered: quoteType NONE and no price."""
+    facts = recorded().get(symbol)
+    if facts is not None and facts["quoteType"] == "NONE":
+        return facts
+    return recorded()[SHELL] | {"symbol": symbol} if symbol in market.delisted else None
 
 
 def only(quote: Mapping[str, Any], fields: frozenset[str]) -> Facts:
@@ -83,6 +124,7 @@ def _moving(stock: Stock, market: Market) -> Facts:
     full_day = {"fulldayPrice": price, "fulldayChange": stock.change, "fulldayChangePercent": stock.change_percent}
     evening_s = market.hours.open_s if market.is_open else market.hours.close_s
     return {
+        "symbol": stock.listing.symbol,
         "marketState": "REGULAR" if stock is market.canary else market.phase,
         "priceHint": digits,
         "regularMarketTime": stock.trade_time_s,
@@ -109,8 +151,7 @@ def _moving(stock: Stock, market: Market) -> Facts:
 def _ratios(stock: Stock, facts: Facts) -> Facts:
     """Return what follows from the price and the fixed facts."""
     price = stock.price
-    year_low = min(facts.get("fiftyTwoWeekLow", price), stock.low)
-    year_high = max(facts.get("fiftyTwoWeekHigh", price), stock.high)
+    year_low, year_high = year_range(stock, facts)
     found: Facts = {
         "fiftyTwoWeekLow": year_low,
         "fiftyTwoWeekHigh": year_high,

@@ -1,86 +1,145 @@
-"""The practice market's one listening socket: an HTTP CONNECT proxy that is itself the hosts behind it.
+"""The practice market, running: it trades, listens, lets faults begin and end, and keeps its book.
 
-Listens on loopback only, and opens no connection of its own: what it does not serve, it refuses.
+Listens on loopback only. What its hosts answer is not decided here.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import gzip
-import ipaddress
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime
-from http.client import responses
-
-import h11
 
 from core.clock import Clock
-from core.errors import FixByHand, RetryLater
 from core.logs import get_logger
 from core.tasks import cancel_all, spawn
-from simulator import streams
+from simulator.catalogue import Fault
 from simulator.certificates import Authority
 from simulator.faults import Faults
 from simulator.feed import Feed
-from simulator.rest import HOSTS, Request, Response, Rest
+from simulator.fleet.gate import Gate, Guise
+from simulator.fleet.kinds import KINDS
+from simulator.fleet.listener import Fleet
+from simulator.harvest import Proxy
+from simulator.hosts import Hosts
+from simulator.ledger import DIRECT, Ledger
+from simulator.loopback import address_of, listen, split_address
+from simulator.replay import Playback
+from simulator.rest import Rest
+from simulator.sinks import Sinks
 from simulator.streams import Streams
+from simulator.truth import Truth
 from simulator.walk import Market
 
 log = get_logger(__name__)
 
-READ_BYTES = 65_536
-HANDSHAKE_S = 10.0
-GZIP_BYTES = 1_000
-"""Smaller bodies are sent as they are."""
+DIRECT_EXIT = "192.0.2.1"
+"""Who comes without a proxy of the fleet is seen as this one (RFC 5737: nobody's address)."""
+PLAY_S = 0.05
+"""A recorded frame is sent this much late at most."""
+LEDGER_MB = 40.0
+"""Seven minutes in which every ticker trades each second; half an hour of usual trading."""
 
 
 class PracticeServer:
-    """A running practice market. `refused_hosts` counts the CONNECTs to hosts that it is not."""
+    """A running practice market. `refused_hosts` counts the CONNECTs to hosts that it is not.
 
-    def __init__(self, market: Market, *, clock: Clock) -> None:
+    `waiting`: faults that are ordered and have not begun.
+    """
+
+    def __init__(self, market: Market, *, clock: Clock, ledger_mb: float = LEDGER_MB) -> None:
         self.market = market
         self.faults = Faults()
         self.authority = Authority()
-        self.streams = Streams(Feed(market, self.faults), self.faults)
-        self.refused_hosts: Counter[str] = Counter()
+        self.ledger = Ledger()
+        self.truth = Truth(market, budget_mb=ledger_mb)
+        self.streams = Streams(Feed(market, self.faults), self.faults, self.truth)
         self.messages_sent = 0
-        self._rest = Rest(market, self.faults, secret=secrets.token_bytes(32))
         self._clock = clock
-        self._server: asyncio.Server | None = None
-        self._clients: set[asyncio.Task[None]] = set()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._on_failure: Callable[[BaseException], None] | None = None
+        self._rest = Rest(market, self.faults, secret=secrets.token_bytes(32), proxies=self._harvested)
+        self._hosts = Hosts(self._rest, self.streams, self.faults, self.ledger, clock=clock)
+        self._gate = Gate(self._hosts, self.ledger, self.authority, clock=clock)
+        self._fleet: Fleet | None = None
+        self._servers: list[asyncio.Server] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._faults_ordered = 0
+        self.waiting: list[Fault] = []
+
+    @property
+    def sinks(self) -> Sinks:
+        """Return the mails and webhook calls that came."""
+        return self._rest.sinks
+
+    @property
+    def refused_hosts(self) -> Counter[str]:
+        return self._hosts.refused
+
+    @property
+    def errors(self) -> list[Exception]:
+        """Faults of this program that came up while it served a client, the last ones."""
+        return list(self._gate.errors)
 
     @property
     def proxy_url(self) -> str:
-        assert self._server is not None, "start() comes first"
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return f"http://{address_of(self._servers[0])}"
+
+    @property
+    def fleet(self) -> Fleet:
+        assert self._fleet is not None, "start() comes first"
+        return self._fleet
 
     async def start(self, host: str, port: int, *, on_failure: Callable[[BaseException], None]) -> None:
         """Listen and trade; FixByHand unless `host` is a loopback address, RetryLater if the port is taken.
 
         `on_failure` gets the error if the walk ends: there is no market without it.
         """
-        if not _is_loopback(host):
-            raise FixByHand(f"{host!r} is not a loopback address", key="--listen", right="use 127.0.0.1:0")
-        try:
-            self._server = await asyncio.start_server(self._client, host, port)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise FixByHand(f"cannot listen ({error.strerror})", key="--listen", right="use 127.0.0.1:0") from error
-            raise RetryLater(f"port {port} is in use", key="--listen", right="end its owner or use port 0") from error
-        self._tasks = [spawn(self._trade(), name="practice-market", on_error=on_failure)]
+        direct = Guise(kind=KINDS["good"], address=DIRECT, protocol="http", exit=DIRECT_EXIT)
+
+        async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await self._gate.serve(direct, reader, writer, refuse=self.faults.refuse_connections)
+
+        self._on_failure = on_failure
+        self._servers.append(await listen(client, host, port, key="--listen"))
+        self._fleet = Fleet(self._gate, host=host, on_failure=on_failure)
+        self._spawn(self._trade(), name="practice-market")
 
     async def stop(self) -> None:
         """End every connection and the walk."""
-        await cancel_all(self._tasks)
-        if self._server is not None:
-            self._server.close()
-        await cancel_all([*self._clients])
+        await cancel_all([*self._tasks])
+        for server in self._servers:
+            server.close()
+        if self._fleet is not None:
+            await self._fleet.stop()
+        await self._gate.stop()
         await self._clock.sleep(0)  # the aborted transports close in the loop's next round
+
+    def order(self, fault: Fault) -> int:
+        """Let `fault` happen when its time comes; return its number."""
+        self._faults_ordered += 1
+        fault.number = self._faults_ordered
+        self.waiting.append(fault)
+        self.schedule(fault.at_s, lambda: self._begin(fault))
+        return fault.number
+
+    def schedule(self, at_s: float, action: Callable[[], None]) -> None:
+        """Call `action` in `at_s` seconds; at once for 0."""
+        if at_s:
+            self._spawn(self._later(at_s, action), name="practice-schedule")
+        else:
+            action()
+
+    def clear(self, faults: Iterable[Fault]) -> None:
+        """End these faults now; one that waits for its time never comes."""
+        for fault in list(faults):
+            if fault in self.waiting:
+                self.waiting.remove(fault)
+                continue
+            if fault not in self.faults.active:
+                continue
+            self.faults.remove(fault)
+            log.info("practice_fault_ended", fault=fault.kind.name, number=fault.number)
 
     def close_streams(self, code: int | None = None) -> None:
         """Close every stream: with a close code, or with None by a TCP reset."""
@@ -92,130 +151,81 @@ class PracticeServer:
 
     def advance(self, now: datetime) -> None:
         """Move the market to `now` and tell the stream's clients."""
-        self.messages_sent += self.streams.publish(self.market.advance(now))
+        before_s = self.market.now_s
+        traded = self.market.advance(now)
+        if (playback := self.streams.playback) is not None:
+            self._play(playback, now)
+            if self.market.now_s == before_s:
+                return
+            traded = [stock for stock in traded if playback.is_over and stock is self.market.canary]
+        self.truth.trade(self.market.now_s, traded)
+        self.messages_sent += self.streams.publish(traded)
+
+    def happen(self, event: str, ticker: str, **details: object) -> None:
+        """Let one of the market's events happen to `ticker`, and tell who listens if that was a trade."""
+        getattr(self.market, event)(ticker, **details)
+        stock = self.market.stocks.get(ticker)
+        if stock is not None and stock.trade_time_s == self.market.now_s:
+            self.truth.trade(self.market.now_s, [stock])
+            self.messages_sent += self.streams.publish([stock])
+
+    def play(self, playback: Playback) -> None:
+        """Let stream and quotes be those of a recording from now on. Of the walk only the canary is told, and only when
+        the recording is over: connections then stay proven."""
+        self.streams.playback = playback
+        self._rest.row = lambda symbol: playback.row(symbol, self._clock.utc_now())
+
+    def _harvested(self) -> list[Proxy]:
+        """Return the fleet as the lists of free proxies name it."""
+        found: list[Proxy] = []
+        for member in self.fleet.members():
+            host, port = split_address(member.address, key="fleet")
+            found.append(Proxy(protocol=member.protocol.removesuffix("a"), host=host, port=port))
+        return found
+
+    async def _later(self, at_s: float, action: Callable[[], None]) -> None:
+        await self._clock.sleep(at_s)
+        action()
+
+    def _begin(self, fault: Fault) -> None:
+        if fault not in self.waiting:
+            return
+        self.waiting.remove(fault)
+        log.info("practice_fault_begun", fault=fault.kind.name, number=fault.number, for_s=fault.for_s)
+        if fault.kind.once:
+            self._strike(fault)
+            return
+        self.faults.add(fault)
+        if fault.for_s is not None:
+            self.schedule(fault.for_s, lambda: self.clear([fault]))
+
+    def _strike(self, fault: Fault) -> None:
+        numbers = fault.texts("connections")
+        match fault.kind.name:
+            case "close":
+                self.streams.close(fault.whole("code"), numbers)
+            case "reset":
+                self.streams.close(None, numbers)
+            case "half_open":
+                self.streams.lose(numbers)
+
+    def _play(self, playback: Playback, now: datetime) -> None:
+        was_over = playback.is_over
+        frames, refusals = playback.due(now)
+        self.messages_sent += self.streams.play(frames)
+        for refusal in refusals:
+            self.answer_status(refusal.path, refusal.status, refusal.body)
+        if playback.is_over and not was_over:
+            log.info("practice_replay_ended", records=playback.records)
 
     async def _trade(self) -> None:
         while True:
             now = self._clock.utc_now()
             self.advance(now)
-            await self._clock.sleep(1 - now.microsecond / 1e6)
+            await self._clock.sleep(1 - now.microsecond / 1e6 if self.streams.playback is None else PLAY_S)
 
-    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._clients.add(task)
-        try:
-            if self.faults.refuse_connections:
-                streams.reset(writer)
-                return
-            await self._tunnel(reader, writer)
-            writer.close()
-            await writer.wait_closed()
-        # Cancelled: only stop() does that, and asyncio before 3.12 prints a traceback for a client task that says so.
-        except (OSError, EOFError, h11.RemoteProtocolError, asyncio.CancelledError) as error:
-            log.debug("practice_client_left", error=repr(error))
-        finally:
-            self._clients.discard(task)
-            writer.transport.abort()
-
-    async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Read the CONNECT, then be the host that it names."""
-        http = h11.Connection(h11.SERVER)
-        request = await _next_request(http, reader)
-        if request is None:
-            return
-        host, status = self._wanted_host(request)
-        if status != 200:
-            _send(http, writer, Response(status=status, content_type="text/plain"), close=True)
-            await writer.drain()
-            return
-        writer.write(http.send(h11.Response(status_code=200, headers=[], reason=b"Connection established")) or b"")
-        await writer.start_tls(self.authority.context(host), ssl_handshake_timeout=HANDSHAKE_S)
-        if host == streams.HOST:
-            await self.streams.serve(reader, writer)
-        else:
-            await self._serve_http(host, reader, writer)
-
-    def _wanted_host(self, request: h11.Request) -> tuple[str, int]:
-        if request.method != b"CONNECT":
-            return "", 405
-        host, _, port = request.target.decode("ascii", "replace").rpartition(":")
-        host = host.lower()
-        if port == "443" and (host in HOSTS or host == streams.HOST):
-            return host, 200
-        self.refused_hosts[host] += 1
-        log.warning("practice_host_refused", host=host, port=port)
-        return host, 403
-
-    async def _serve_http(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        http = h11.Connection(h11.SERVER)
-        while (request := await _next_request(http, reader)) is not None:
-            headers = {name.decode(): value.decode("latin-1") for name, value in request.headers}
-            asked = Request(
-                method=request.method.decode(), host=host, target=request.target.decode("latin-1"), headers=headers
-            )
-            response = _packed(self._rest.respond(asked), headers.get("accept-encoding", ""))
-            whole = _send(http, writer, response, cut_at=self.faults.cut_at)
-            await writer.drain()
-            if not whole or http.our_state is not h11.DONE or http.their_state is not h11.DONE:
-                return
-            http.start_next_cycle()
-
-
-async def _next_request(http: h11.Connection, reader: asyncio.StreamReader) -> h11.Request | None:
-    """Return the next request when all of it is here, None when the client has gone."""
-    request: h11.Request | None = None
-    while True:
-        event = http.next_event()
-        if event is h11.NEED_DATA:
-            http.receive_data(await reader.read(READ_BYTES))
-        elif isinstance(event, h11.Request):
-            request = event
-        elif isinstance(event, h11.EndOfMessage):
-            return request
-        elif isinstance(event, h11.ConnectionClosed) or event is h11.PAUSED:
-            return None
-
-
-def _packed(response: Response, accepted: str) -> Response:
-    if "gzip" not in accepted or len(response.body) < GZIP_BYTES:
-        return response
-    return Response(
-        status=response.status,
-        body=gzip.compress(response.body, compresslevel=1, mtime=0),
-        content_type=response.content_type,
-        headers={**response.headers, "content-encoding": "gzip"},
-    )
-
-
-def _send(
-    http: h11.Connection,
-    writer: asyncio.StreamWriter,
-    response: Response,
-    *,
-    cut_at: int | None = None,
-    close: bool = False,
-) -> bool:
-    """Write the response; with `cut_at` fewer bytes than its length says. Return whether it was whole."""
-    headers = [
-        ("content-type", response.content_type),
-        ("content-length", str(len(response.body))),
-        ("server", "ATS"),
-        *response.headers.items(),
-    ]
-    if close:
-        headers.append(("connection", "close"))
-    body, reason = response.body[:cut_at], responses.get(response.status, "")
-    writer.write(http.send(h11.Response(status_code=response.status, headers=headers, reason=reason)) or b"")
-    writer.write(http.send(h11.Data(data=body)) or b"")
-    if len(body) < len(response.body):
-        return False
-    writer.write(http.send(h11.EndOfMessage()) or b"")
-    return True
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    def _spawn(self, coroutine: Coroutine[None, None, None], *, name: str) -> None:
+        assert self._on_failure is not None, "start() comes first"
+        task = spawn(coroutine, name=name, on_error=self._on_failure)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.clock import Clock, SystemClock, pause
 from core.files import read_text, write_atomic
@@ -16,23 +16,36 @@ from core.settings import Market as MarketSettings
 from market.sessions import build_calendar
 from simulator import listings
 from simulator.faults import Faults
+from simulator.fleet import kinds
+from simulator.practice import Practice
+from simulator.running import RemoteMarket, RunningMarket
+from simulator.script import Script
 from simulator.server import PracticeServer
 from simulator.walk import Market
 
 SYMBOLS = ("AAPL", "MSFT", "QQQ", "F", "BRK-B", "ABBV", "SOHO", "SPY")
+ANY_PORT = ("127.0.0.1", 0)
 READY_POLL_S = 0.02
 READY_S = 10.0
 STOP_S = 5.0
 ROOT = Path(__file__).parent.parent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PracticeMarket:
-    """A market in this loop. `server.market` holds the last true values, `faults` what goes wrong."""
+class PracticeMarket(RunningMarket):
+    """A market in this loop. `market` holds the last true values, `faults` what goes wrong."""
 
-    proxy_url: str
-    ca_file: Path
-    server: PracticeServer
+    def __init__(self, practice: Practice, ca_file: Path) -> None:
+        self._practice = practice
+        self.ca_file = ca_file
+        self.proxy_url = practice.server.proxy_url
+        self.control = practice.control_address
+
+    def ask(self, do: str, **arguments: object) -> Any:
+        return self._practice.control.obey({"do": do, **arguments})
+
+    @property
+    def server(self) -> PracticeServer:
+        return self._practice.server
 
     @property
     def market(self) -> Market:
@@ -52,8 +65,13 @@ async def running(
     seed: int = 1,
     canary_interval_s: int = 1,
     clock: Clock | None = None,
+    fleet: str = "",
 ) -> AsyncIterator[PracticeMarket]:
-    """Run a market of `symbols` (None: all listings) on a free port; the CA goes into `folder`."""
+    """Run a market of `symbols` (None: all listings) on a free port; the CA goes into `folder`.
+
+    `fleet`: its proxies, as in "good=20,good/socks5=4,dead=10". At the end RuntimeError if somebody asked for a host
+    that the market is not, unless the test has cleared `server.refused_hosts`.
+    """
     clock = clock or SystemClock()
     market = Market(
         listings.chosen(symbols) if symbols is not None else listings.bundled(),
@@ -62,26 +80,31 @@ async def running(
         now=clock.utc_now(),
         canary_interval_s=canary_interval_s,
     )
-    server = PracticeServer(market, clock=clock)
+    practice = Practice(market, clock=clock)
     failures: list[BaseException] = []
-    await server.start("127.0.0.1", 0, on_failure=failures.append)
+    script = Script(fleet=kinds.from_text(fleet))
+    await practice.start(ANY_PORT, ANY_PORT, script=script, on_failure=failures.append)
     try:
         ca_file = folder / "practice-ca.pem"
-        write_atomic(ca_file, server.authority.pem)
-        yield PracticeMarket(proxy_url=server.proxy_url, ca_file=ca_file, server=server)
+        write_atomic(ca_file, practice.server.authority.pem)
+        yield PracticeMarket(practice, ca_file)
     finally:
-        await server.stop()
-    for error in failures:
+        await practice.stop()
+    for error in [*failures, *practice.server.errors]:
         raise error
+    if hosts := sorted(practice.server.refused_hosts):
+        raise RuntimeError(f"somebody asked for hosts that are not served: {', '.join(hosts)}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PracticeProcess:
+class PracticeProcess(RemoteMarket):
     """A market in a process of its own."""
 
-    proxy_url: str
-    ca_file: Path
-    process: subprocess.Popen[bytes]
+    def __init__(self, ready: Mapping[str, Any], process: subprocess.Popen[bytes]) -> None:
+        super().__init__(ready["control"])
+        self.control: str = ready["control"]
+        self.proxy_url: str = ready["proxy_url"]
+        self.ca_file = Path(ready["ca_file"])
+        self.process = process
 
 
 @contextmanager
@@ -92,8 +115,7 @@ def process(folder: Path, *arguments: str) -> Iterator[PracticeProcess]:
     child = subprocess.Popen([*command, *arguments], cwd=ROOT)
     try:
         _wait_for(ready_file, child)
-        ready = json.loads(ready_file.read_bytes())
-        yield PracticeProcess(proxy_url=ready["proxy_url"], ca_file=ca_file, process=child)
+        yield PracticeProcess(json.loads(ready_file.read_bytes()), child)
     finally:
         child.terminate()
         try:

@@ -16,7 +16,8 @@ QUOTE_TYPES = {"ETF": 20, "Crypto": 41}
 EQUITY = 8
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
-_TEXT_FRAME = 0x81  # FIN + text, RFC 6455 section 5.2
+TEXT, BINARY = 1, 2
+_FINAL = 0x80
 _tagged_float = struct.Struct("<Bf").pack
 # Fields 46 and 47: on each frame since about 2026-09-30, the whole day's change and change percent.
 _full_day = struct.Struct("<2sf2sf").pack
@@ -129,8 +130,17 @@ def canary_message(stock: Stock) -> bytes:
 
 
 def text_frame(message: bytes) -> bytes:
-    """Return the whole WebSocket text frame (unmasked: from a server) for one protobuf message."""
-    text = b'{"type":"pricing","message":"%b"}' % b2a_base64(message, newline=False)
-    if len(text) < 126:
-        return bytes((_TEXT_FRAME, len(text))) + text
-    return bytes((_TEXT_FRAME, 126)) + len(text).to_bytes(2, "big") + text
+    """Return the whole WebSocket text frame for one protobuf message."""
+    return frame_of(b'{"type":"pricing","message":"%b"}' % b2a_base64(message, newline=False))
+
+
+def frame_of(payload: bytes, opcode: int = TEXT) -> bytes:
+    """Return one whole frame, unmasked: from a server (RFC 6455 section 5.2)."""
+    size = len(payload)
+    if size < 126:
+        length = bytes((size,))
+    elif size < 1 << 16:
+        length = b"\x7e" + size.to_bytes(2, "big")
+    else:
+        length = b"\x7f" + size.to_bytes(8, "big")
+    return bytes((_FINAL | opcode,)) + length + payload

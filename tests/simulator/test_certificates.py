@@ -16,6 +16,14 @@ def test_the_issuer_of_the_authority_is_the_practice_market() -> None:
     assert [name.value for name in names] == ["tickerd practice market"]
 
 
+def test_another_organization_is_another_issuer() -> None:
+    impostor = Authority("Totally Honest Proxy")
+
+    assert (
+        _shake_hands(impostor, host="fc.yahoo.com", name="fc.yahoo.com")["organizationName"] == "Totally Honest Proxy"
+    )
+
+
 def test_a_client_that_trusts_the_authority_accepts_its_leaf_and_sees_the_issuer() -> None:
     authority = Authority()
     issuer = _shake_hands(authority, host="fc.yahoo.com", name="fc.yahoo.com")

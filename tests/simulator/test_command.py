@@ -30,6 +30,12 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["--universe", "/nowhere/tickers.txt"], "/nowhere/tickers.txt: cannot be read"),
         (["--calendar", "file:/nowhere/day.csv"], "/nowhere/day.csv"),
         (["--ready-file", "/nowhere/ready.json"], "/nowhere/ready.json: cannot be written"),
+        (["--control", "0.0.0.0:0"], "--control: '0.0.0.0' is not a loopback address; use 127.0.0.1:0"),
+        (["--fault", "moot"], "--fault: 'moot' is no fault; known: answer, "),
+        (["--fleet", "nice=1"], "--fleet: 'nice' is no kind of proxy; known: auth, "),
+        (["--script", "/nowhere/day.toml"], "/nowhere/day.toml: cannot be read"),
+        (["--clear"], "--clear: of which market?; say it with --to HOST:PORT"),
+        (["--to", "here"], "control: 'here' has no port"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_78(tmp_path: Path, arguments: list[str], reason: str) -> None:
@@ -75,7 +81,9 @@ def test_the_ready_file_says_how_to_get_in(practice_process: PracticeProcess) ->
     assert ready == {
         "proxy_url": practice_process.proxy_url,
         "ca_file": str(practice_process.ca_file),
+        "control": practice_process.control,
         "pid": practice_process.process.pid,
+        "proxies": [],
     }
     assert practice_process.ca_file.read_text().startswith("-----BEGIN CERTIFICATE-----")
 
@@ -94,3 +102,44 @@ def test_a_connected_stream_is_ended_without_a_traceback(
                 running.process.send_signal(number)
                 assert running.process.wait(timeout=2) == 0
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_the_list_tells_faults_and_proxies(tmp_path: Path) -> None:
+    ended = run(tmp_path, "--list")
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "\nmute " in ended.stdout
+    assert "\nown_certificate " in ended.stdout
+
+
+def test_a_market_that_runs_is_ordered_by_its_control_port(practice_process: PracticeProcess, tmp_path: Path) -> None:
+    done = run(tmp_path, "--to", practice_process.control, "--fault", "mute=30s", "--fault", "html")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [fault["name"] for fault in practice_process.faults_on()] == ["mute", "html"]
+
+    refused = run(tmp_path, "--to", practice_process.control, "--clear", "--fault", "moot")
+    assert refused.returncode == 78
+    assert len(practice_process.faults_on()) == 2
+
+    assert run(tmp_path, "--to", practice_process.control, "--clear", "--fault", "refuse").returncode == 0
+    assert [fault["name"] for fault in practice_process.faults_on()] == ["refuse"]
+
+
+def test_a_market_that_does_not_run_is_exit_3(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    ended = run(tmp_path, "--to", address, "--fault", "mute")
+
+    assert ended.returncode == 3
+    assert f"{address}: no practice market answers" in ended.stderr
+
+
+def test_script_options_and_fleet_are_there_from_the_start(tmp_path: Path) -> None:
+    script = tmp_path / "day.toml"
+    script.write_text('[[proxies]]\nkind = "good"\n[[step]]\nfault = "mute"\n[[step]]\nat_s = 3600\nfault = "html"\n')
+    options = ["--script", str(script), "--fleet", "dead=1", "--fault", "refuse"]
+    with testing.process(tmp_path, *options) as market:
+        assert [fault["name"] for fault in market.faults_on()] == ["mute", "refuse"]
+        assert [member.kind for member in market.proxies()] == ["good", "dead"]
+        ready = json.loads((tmp_path / "practice-ready.json").read_text())
+        assert [proxy["kind"] for proxy in ready["proxies"]] == ["good", "dead"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from core.files import read_text
 from core.settings import Market as MarketSettings
 from market.sessions import build_calendar
-from simulator.hours import Hours, hours_at
+from simulator.hours import Earlier, Hours, hours_at
 
 XNYS = build_calendar(MarketSettings(calendar="XNYS"), read=read_text)
 # Monday 2026-11-23, 09:30 to 16:00 in New York (EST, UTC-5); Friday before and Tuesday after likewise.
@@ -69,3 +69,17 @@ def test_a_day_runs_through_yahoo_s_market_states() -> None:
     assert MONDAY.phase(second("2026-11-24T01:00:00Z")) == "CLOSED"
     assert MONDAY.phase(second("2026-11-24T08:59:59Z")) == "CLOSED"
     assert MONDAY.phase(second("2026-11-24T09:00:00Z")) == "PRE"  # 04:00 in New York
+
+
+def test_earlier_sessions_come_newest_first_over_holidays() -> None:
+    found = Earlier(XNYS, MONDAY.open_s).sessions(2)
+
+    assert [span.open_s for span in found] == [second("2026-11-20T14:30:00Z"), second("2026-11-19T14:30:00Z")]
+    assert [span.close_s - span.open_s for span in found] == [23_400, 23_400]
+
+
+def test_where_the_rules_of_a_calendar_end_there_are_no_earlier_sessions() -> None:
+    always = build_calendar(MarketSettings(calendar="always"), read=read_text)
+    found = Earlier(always, second("1970-01-20T00:00:00Z")).sessions(100)
+
+    assert 10 < len(found) < 20

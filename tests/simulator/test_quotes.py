@@ -108,3 +108,55 @@ def test_whole_numbers_have_no_decimals() -> None:
     assert json.dumps([quotes.whole(value) for value in (241.0, 241.5, 0.0, "1.0", True)]) == (
         '[241, 241.5, 0, "1.0", true]'
     )
+
+
+def small() -> Market:
+    calendar = build_calendar(MarketSettings(calendar="XNYS"), read=read_text)
+    return Market(listings.chosen(["AAPL", "F"]), calendar=calendar, seed=3, now=NOON)
+
+
+def test_a_split_restates_what_is_per_share_and_leaves_ratios_and_the_company_s_worth() -> None:
+    market = small()
+    before = quote(market, "AAPL")
+    market.split("AAPL", 4, 1)
+    after = quote(market, "AAPL")
+
+    for key in ("regularMarketPrice", "regularMarketPreviousClose", "epsTrailingTwelveMonths", "fiftyTwoWeekHigh"):
+        assert after[key] == pytest.approx(before[key] / 4, abs=0.0051), key
+    assert after["sharesOutstanding"] == 4 * before["sharesOutstanding"]
+    assert after["averageDailyVolume3Month"] == 4 * before["averageDailyVolume3Month"]
+    for key in ("trailingPE", "marketCap", "dividendYield", "regularMarketChangePercent"):
+        assert after[key] == pytest.approx(before[key], rel=0.01), key
+
+
+def test_a_renamed_ticker_keeps_its_facts() -> None:
+    market = small()
+    before = quote(market, "F")
+    market.rename("F", "FORD")
+
+    assert quotes.answer(market, "F") is None
+    assert quote(market, "FORD") == before | {"symbol": "FORD"}
+
+
+def test_a_ticker_delisted_by_script_is_answered_without_a_price() -> None:
+    market = small()
+    market.delist("F")
+
+    # The keys of BRKS's recorded answer.
+    assert quote(market, "F") == RECORDED["BRKS"] | {"symbol": "F"}
+
+
+def test_a_dividend_by_script_is_in_the_trailing_rate() -> None:
+    market = small()
+    rate = quote(market, "AAPL")["trailingAnnualDividendRate"]
+    market.pay_dividend("AAPL", 0.5)
+
+    assert quote(market, "AAPL")["trailingAnnualDividendRate"] == pytest.approx(rate + 0.5)
+
+
+def test_a_new_low_widens_the_year_s_range() -> None:
+    market = small()
+    market.gap("AAPL", -60)
+    answer = quote(market, "AAPL")
+
+    assert answer["fiftyTwoWeekLow"] == answer["regularMarketDayLow"] == answer["regularMarketPrice"]

@@ -11,7 +11,8 @@ from core.settings import Market as MarketSettings
 from market.sessions import build_calendar
 from simulator import listings
 from simulator.faults import Faults
-from simulator.rest import Request, Response, Rest
+from simulator.harvest import Proxy
+from simulator.rest import HOSTS, Request, Response, Rest
 from simulator.walk import Market
 
 NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
@@ -138,3 +139,104 @@ def test_what_is_not_served_is_refused_in_yahoo_s_form(method: str, target: str,
 
 def test_a_target_that_is_no_address_is_a_bad_request() -> None:
     assert get(rest(), "//[").status == 400
+
+
+def log_in(app: Rest) -> tuple[str, str]:
+    cookie = cookie_of(app)
+    return cookie, crumb_of(app, cookie)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/v7/finance/quote?symbols=AAPL",
+        "/v10/finance/quoteSummary/AAPL?modules=price",
+        "/v1/finance/screener/predefined/saved?scrIds=most_actives",
+    ],
+)
+def test_quotes_summaries_and_screens_want_a_crumb(target: str) -> None:
+    app = rest()
+    cookie, crumb = log_in(app)
+
+    assert get(app, target).body.decode() == INVALID_COOKIE
+    assert get(app, f"{target}&crumb=wrong", cookie=cookie).body.decode() == INVALID_CRUMB
+    assert get(app, f"{target}&crumb={crumb}", cookie=cookie).status == 200
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/v8/finance/chart/AAPL?range=5d&interval=1d",
+        "/v1/finance/search?q=apple",
+        "/v1/finance/trending/US",
+        "/v6/finance/recommendationsbysymbol/AAPL",
+        "/v7/finance/spark?symbols=AAPL",
+        "/ws/fundamentals-timeseries/v1/finance/timeseries/AAPL?type=annualTotalRevenue",
+    ],
+)
+def test_charts_and_searches_are_for_anybody(target: str) -> None:
+    assert get(rest(), target).status == 200
+
+
+def test_a_screen_is_posted_with_a_crumb_in_the_address() -> None:
+    app = rest()
+    cookie, crumb = log_in(app)
+    target = f"/v1/finance/screener?crumb={crumb}"
+    body = json.dumps({"size": 10, "query": {"operator": "eq", "operands": ["region", "us"]}}).encode()
+    asked = Request(
+        method="POST", host="query1.finance.yahoo.com", target=target, headers={"cookie": cookie}, body=body
+    )
+
+    (result,) = json.loads(app.respond(asked).body)["finance"]["result"]
+    assert {row["symbol"] for row in result["quotes"]} == {"AAPL", "MSFT"}
+    assert get(app, target, cookie=cookie).status == 405
+
+
+def test_an_escaped_symbol_is_read() -> None:
+    answer = get(rest(), "/v8/finance/chart/BTC%2DUSD?range=1d&interval=1d")
+
+    assert json.loads(answer.body)["chart"]["result"][0]["meta"]["symbol"] == "BTC-USD"
+
+
+def test_dropped_symbols_are_unknown_to_charts_and_summaries_too() -> None:
+    app = rest(Faults(drop_symbols={"AAPL"}))
+    cookie, crumb = log_in(app)
+
+    assert get(app, "/v8/finance/chart/AAPL?range=1d").status == 404
+    summary = get(app, f"/v10/finance/quoteSummary/AAPL?modules=price&crumb={crumb}", cookie=cookie)
+    assert (summary.status, b"Quote not found for symbol: AAPL" in summary.body) == (404, True)
+
+
+def test_each_host_of_the_table_answers_as_itself() -> None:
+    app = rest()
+    pages = {
+        "fc.yahoo.com": (404, "/"),
+        "finance.yahoo.com": (307, "/quote/AAPL"),
+        "guce.yahoo.com": (302, "/consent"),
+        "consent.yahoo.com": (400, "/v2/collectConsent"),
+        "www.nasdaqtrader.com": (200, "/dynamic/SymDir/nasdaqlisted.txt"),
+        "ftp.nasdaqtrader.com": (200, "/SymbolDirectory/otherlisted.txt"),
+        "free-proxy-list.net": (200, "/"),
+        "hooks.practice.test": (200, "/received"),
+    }
+    assert pages.keys() <= HOSTS
+    for host, (status, path) in pages.items():
+        assert get(app, path, host=host).status == status, host
+    assert get(app, "/nothing", host="www.nasdaqtrader.com").status == 404
+
+
+def test_a_webhook_call_of_any_method_is_kept() -> None:
+    app = rest()
+    for method in ("POST", "PUT"):
+        assert get(app, "/alerts", host="hooks.practice.test", method=method).status == 200
+
+    assert [call.method for call in app.sinks.calls] == ["POST", "PUT"]
+
+
+def test_the_harvest_s_lists_name_the_proxies_that_there_are() -> None:
+    calendar = build_calendar(MarketSettings(calendar="XNYS"), read=read_text)
+    market = Market(listings.chosen(["AAPL"]), calendar=calendar, seed=1, now=NOON)
+    fleet = [Proxy(protocol="http", host="127.0.0.1", port=40_001)]
+    app = Rest(market, Faults(), secret=b"s", proxies=lambda: fleet)
+
+    assert b"127.0.0.1:40001" in get(app, "/v2/", host="api.proxyscrape.com").body

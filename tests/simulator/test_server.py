@@ -76,12 +76,14 @@ async def test_a_host_that_is_not_served_is_refused_and_counted(still_market: Pr
 
     assert answer.startswith(b"HTTP/1.1 403 ")
     assert still_market.server.refused_hosts == {"example.com": 1}
+    still_market.server.refused_hosts.clear()
 
 
 async def test_another_port_of_a_served_host_is_refused(still_market: PracticeMarket) -> None:
     answer = await raw(still_market, b"CONNECT fc.yahoo.com:80 HTTP/1.1\r\nHost: fc.yahoo.com\r\n\r\n")
 
     assert answer.startswith(b"HTTP/1.1 403 ")
+    still_market.server.refused_hosts.clear()
 
 
 async def test_a_plain_request_to_the_proxy_is_refused(still_market: PracticeMarket) -> None:

@@ -16,8 +16,10 @@ from websockets.http11 import Request
 
 from simulator import testing
 from simulator.faults import Faults
+from simulator.ledger import Connection
 from simulator.streams import StreamConnection, _shake_hands
 from simulator.testing import PracticeMarket
+from tests.fix_scanners import eventually
 from tests.fix_simulator import NOON, STREAM_URL, StillClock, YahooClient, pricing_schema
 
 PATIENCE_S = 5.0
@@ -177,6 +179,49 @@ async def test_a_mute_stream_answers_pings_and_says_nothing(still_market: Practi
 
 
 def test_a_path_that_is_no_address_is_not_a_stream() -> None:
-    connection = StreamConnection(None, Faults())  # type: ignore[arg-type]
+    page = Connection(number=1, opened_at_s=0.0, proxy="direct", exit="192.0.2.1")
+    connection = StreamConnection(None, Faults(), page)  # type: ignore[arg-type]
     _shake_hands(connection, Request("//[", Headers()))
     assert connection.protocol.data_to_send()[0].startswith(b"HTTP/1.1 404 ")
+
+
+async def test_the_ledger_counts_what_each_stream_was_sent(still_market: PracticeMarket) -> None:
+    async with open_stream(still_market) as stream:
+        await subscribe(stream, "AAPL", "NO-SUCH")
+        first = await next_message(stream)
+        still_market.server.advance(NOON + timedelta(seconds=1))
+        await next_message(stream)
+        (page,) = still_market.connections()
+        assert (page.frames, page.symbols, page.closed_at_s) == (2, ["AAPL", "NO-SUCH"], None)
+        sent = still_market.sent("AAPL")
+        assert [(each.connection, each.at_s - NOON.timestamp()) for each in sent] == [
+            (page.number, 0),
+            (page.number, 1),
+        ]
+        assert sent[0].price == round(first.price, 2)
+    await eventually(lambda: still_market.connections()[0].closed_at_s)
+    assert still_market.connections()[0].outcome == "closed 1000"
+
+
+async def test_frames_that_a_fault_makes_are_counted_apart(still_market: PracticeMarket) -> None:
+    still_market.fault("garbage")
+    async with open_stream(still_market) as stream:
+        await subscribe(stream, "AAPL")
+        await next_message(stream)
+        still_market.server.advance(NOON + timedelta(seconds=1))
+        await next_message(stream)
+        (page,) = still_market.connections()
+
+    assert (page.frames, page.spoiled) == (2, 1)
+
+
+async def test_a_mute_of_one_connection_leaves_the_others_alone(still_market: PracticeMarket) -> None:
+    async with open_stream(still_market) as one, open_stream(still_market) as other:
+        for stream in (one, other):
+            await subscribe(stream, "AAPL")
+            await next_message(stream)
+        first, _second = (page.number for page in still_market.connections())
+        still_market.fault("mute", connections=[first])
+        still_market.server.advance(NOON + timedelta(seconds=1))
+        assert await silent(one)
+        assert (await next_message(other)).id == "AAPL"

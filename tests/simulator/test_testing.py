@@ -42,3 +42,26 @@ def test_the_process_serves_every_listing(practice_process: PracticeProcess) -> 
 def test_a_process_that_ends_at_once_is_not_waited_for(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="ended with 78"), testing.process(tmp_path, "--listen", "0.0.0.0:0"):
         pass
+
+
+async def test_a_test_that_asks_for_another_host_fails_though_it_caught_the_refusal(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"asked for hosts that are not served: example\.com"):
+        async with testing.running(tmp_path) as market:
+            client = YahooClient(market.proxy_url, market.ca_file)
+            with pytest.raises(OSError, match="403"):
+                await asyncio.to_thread(client.request, "example.com", "/")
+
+
+async def test_a_fault_of_the_market_itself_fails_the_test(tmp_path: Path) -> None:
+    with pytest.raises(ArithmeticError, match="of its own"):
+        async with testing.running(tmp_path) as market:
+            market.server._gate.errors.append(ArithmeticError("of its own"))
+
+
+async def test_a_fleet_is_there_from_the_start(tmp_path: Path) -> None:
+    async with testing.running(tmp_path, fleet="good=1,dead/socks5=2") as market:
+        assert [(member.kind, member.protocol) for member in market.proxies()] == [
+            ("good", "http"),
+            ("dead", "socks5"),
+            ("dead", "socks5"),
+        ]

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from core.errors import FixByHand
 from core.files import read_text
 from core.settings import Market as MarketSettings
 from market.sessions import build_calendar
@@ -132,3 +134,150 @@ def test_the_open_prints_everybody_and_makes_the_last_price_the_previous_close()
     assert stock.trade_time_s == MONDAY_OPEN.timestamp()
     assert stock.change == 0
     assert practice.is_open
+
+
+def traded(practice: Market, seconds: int) -> list[set[str]]:
+    since = datetime.fromtimestamp(practice.now_s, UTC)
+    return run(practice, seconds, since=since)
+
+
+def test_a_halted_ticker_stands_still_until_it_is_resumed() -> None:
+    practice = market()
+    practice.halt("BIG")
+    price = practice.stocks["BIG"].price
+
+    assert not any("BIG" in names for names in traded(practice, 30))
+    assert practice.stocks["BIG"].price == price
+    practice.resume("BIG")
+    assert any("BIG" in names for names in traded(practice, 5))
+
+
+def test_a_ticker_halted_over_night_does_not_open() -> None:
+    practice = market(now=MONDAY_OPEN - timedelta(seconds=2))
+    practice.halt("BIG")
+
+    opened = practice.advance(MONDAY_OPEN)
+
+    assert "BIG" not in {stock.listing.symbol for stock in opened}
+    stock = practice.stocks["BIG"]
+    assert (stock.volume, stock.price, stock.previous_close) == (0, 100.0, 100.0)
+    assert stock.trade_time_s <= FRIDAY_CLOSE_S
+
+
+def test_a_gap_in_the_session_is_one_trade() -> None:
+    practice = market()
+    practice.gap("BIG", -20)
+    stock = practice.stocks["BIG"]
+
+    assert (stock.price, stock.low, stock.high, stock.previous_close) == (80.0, 80.0, 100.0, 98.5)
+    assert stock.trade_time_s == practice.now_s
+
+
+def test_a_gap_over_night_is_the_next_open() -> None:
+    practice = market(now=SUNDAY)
+    practice.gap("BIG", 10)
+    assert practice.stocks["BIG"].price == 100.0
+
+    practice.advance(MONDAY_OPEN)
+
+    stock = practice.stocks["BIG"]
+    assert (stock.open, stock.low, stock.price, stock.previous_close) == (110.0, 110.0, 110.0, 100.0)
+
+
+def test_on_the_ex_date_the_price_falls_by_the_dividend() -> None:
+    practice = market(now=SUNDAY)
+    practice.pay_dividend("BIG", 2.5)
+    practice.advance(MONDAY_OPEN)
+    stock = practice.stocks["BIG"]
+
+    assert (stock.open, stock.previous_close) == (97.5, 100.0)
+    assert stock.dividends == ((int(MONDAY_OPEN.timestamp()), 2.5),)
+
+
+def test_a_split_restates_the_day_and_leaves_the_change_as_it_was() -> None:
+    practice = market()
+    percent = practice.stocks["BIG"].change_percent
+    practice.split("BIG", 5, 1)
+    stock = practice.stocks["BIG"]
+
+    assert (stock.price, stock.previous_close, stock.volume) == (20.0, 19.7, 50_000_000)
+    assert stock.change_percent == pytest.approx(percent)
+    assert stock.split_ratio == 5
+    traded(practice, 5)
+    assert 19 < stock.price < 21
+
+
+def test_a_reverse_split_of_a_penny_stock_moves_its_tick_to_the_cent() -> None:
+    practice = market()
+    practice.split("PENNY", 1, 10)
+
+    assert (practice.stocks["PENNY"].price, practice.stocks["PENNY"].digits) == (5.0, 2)
+
+
+def test_a_new_listing_trades_from_its_turn_on() -> None:
+    practice = market()
+    practice.list_new(replace(BIG, symbol="IPO", price=30.0))
+
+    assert practice.stocks["IPO"].volume == 0
+    assert all("IPO" in names for names in traded(practice, 5))
+    assert practice.stocks["IPO"].open == 30.0
+
+
+def test_a_renamed_ticker_trades_on_with_its_past_under_the_new_symbol() -> None:
+    practice = market()
+    stock = practice.stocks["BIG"]
+    practice.rename("BIG", "LARGE")
+
+    assert "BIG" not in practice.stocks
+    assert practice.stocks["LARGE"] is stock
+    assert (stock.listing.symbol, stock.origin) == ("LARGE", "BIG")
+    assert any("LARGE" in names for names in traded(practice, 3))
+
+
+def test_a_delisted_ticker_is_gone() -> None:
+    practice = market()
+    practice.delist("BIG")
+
+    assert "BIG" not in practice.stocks
+    assert practice.delisted == {"BIG"}
+    assert not any("BIG" in names for names in traded(practice, 3))
+
+
+def test_events_that_cannot_be_say_what_would_be_right() -> None:
+    practice = market()
+    events: list[Callable[[], None]] = [
+        lambda: practice.halt("NO-SUCH"),
+        lambda: practice.delist("BTC-USD"),
+        lambda: practice.split("BIG", 0, 1),
+        lambda: practice.split("BIG", 2, 2),
+        lambda: practice.gap("BIG", -100),
+        lambda: practice.pay_dividend("BIG", 1_000),
+        lambda: practice.rename("BIG", "PENNY"),
+        lambda: practice.list_new(BIG),
+    ]
+    for event in events:
+        with pytest.raises(FixByHand, match="; "):
+            event()
+    assert practice.stocks["BIG"].price == 100.0
+
+
+def test_the_tape_holds_the_day_s_trades_since_the_start() -> None:
+    practice = market()
+    stock = practice.stocks["BIG"]
+    volume = stock.volume
+    traded(practice, 180)
+    minutes = stock.tape.bars()
+
+    assert [bar.at_s - int(NOON.timestamp()) for bar in minutes] == [0, 60, 120, 180]
+    assert sum(bar.volume for bar in minutes) == stock.volume - volume
+    assert minutes[-1].close == stock.price
+    assert stock.tape.before is not None
+    assert stock.tape.before.volume == volume
+
+
+def test_before_the_open_the_trading_day_is_already_the_next_one() -> None:
+    monday = (int(MONDAY_OPEN.timestamp()), int(MONDAY_OPEN.timestamp()) + 23_400)
+
+    assert market(now=MONDAY_OPEN - timedelta(hours=1)).trading_day() == monday
+    assert market(now=NOON).trading_day() == monday
+    assert market(now=SUNDAY).trading_day()[1] == FRIDAY_CLOSE_S

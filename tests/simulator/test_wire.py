@@ -157,3 +157,18 @@ def test_a_text_frame_has_the_length_that_its_head_says(size: int) -> None:
 
     assert length == len(text)
     assert json.loads(text) == {"type": "pricing", "message": base64.b64encode(bytes(size)).decode()}
+
+
+@pytest.mark.parametrize(
+    ("size", "head"),
+    [
+        (0, b"\x81\x00"),
+        (125, b"\x81\x7d"),
+        (126, b"\x81\x7e\x00\x7e"),
+        (65_535, b"\x81\x7e\xff\xff"),
+        (65_536, b"\x81\x7f" + (65_536).to_bytes(8, "big")),
+    ],
+)
+def test_a_frame_s_length_is_written_in_the_shortest_form(size: int, head: bytes) -> None:
+    """RFC 6455 section 5.2."""
+    assert wire.frame_of(b"x" * size) == head + b"x" * size
