@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from urllib.parse import quote, urlencode
 
 from core.clock import Clock
 from core.errors import RetryLater
+from core.flight import FlightRecorder
 from net.client import Answer, HttpClient
 from yahoo.quote import URL, BadAnswer, QuoteAnswer, parse_answer, query
 
@@ -14,6 +18,10 @@ CRUMB_URL = "https://query1.finance.yahoo.com/v1/test/getcrumb"
 LONGEST_CRUMB = 40
 """A crumb is 11 characters; refusals come as sentences and as HTML."""
 MINT_REQUESTS = 2
+CRUMB_REFUSED = (401, 403)
+SHORTEST_SECRET = 8
+"""What is shorter stands in any text by chance."""
+REDACTED = b"REDACTED"
 
 
 class RateLimited(RetryLater):
@@ -31,9 +39,10 @@ class BatchRefused(RetryLater):
 class QuoteSession:
     """Asks for quotes with one cookie and one crumb, minted when first needed and once again after a 401."""
 
-    def __init__(self, http: HttpClient, clock: Clock) -> None:
+    def __init__(self, http: HttpClient, clock: Clock, *, flight: FlightRecorder | None = None) -> None:
         self._http = http
         self._clock = clock
+        self._flight = flight
         self._crumb = ""
 
     @property
@@ -58,17 +67,45 @@ class QuoteSession:
         """
         crumb = self._crumb
         answer = await self._http.get(URL, query(tickers, crumb))
-        if answer.status == 200:
-            return parse_answer(answer.body, asked=tickers, at=self._clock.utc_now())
-        if answer.status == 429:
-            raise _rate_limited(answer, URL)
-        if answer.status in (401, 403):
-            if crumb == self._crumb:  # a late answer to an old crumb says nothing of the new one
-                self._crumb = ""
-            raise RateLimited(f"crumb refused: status {answer.status}", where=URL)
-        if answer.status in (400, 413, 414) and len(tickers) > 1:
-            raise BatchRefused(f"a list of {len(tickers)} was refused: status {answer.status}", where=URL)
-        raise BadAnswer(f"status {answer.status}", where=URL)
+        if self._flight is not None:
+            body = without_secrets(answer.body, [crumb, *self._http.cookies()])
+            self._flight.answer(address_without_crumb(tickers), answer.status, body)
+        if answer.status in CRUMB_REFUSED and crumb == self._crumb:
+            self._crumb = ""  # a late answer to an old crumb says nothing of the new one
+        return quotes_of(answer, asked=tickers, at=self._clock.utc_now())
+
+
+def quotes_of(answer: Answer, *, asked: Sequence[str], at: datetime) -> QuoteAnswer:
+    """Return the quotes of an answer; RateLimited, BatchRefused or BadAnswer if it holds none."""
+    if answer.status == 200:
+        return parse_answer(answer.body, asked=asked, at=at)
+    if answer.status == 429:
+        raise _rate_limited(answer, URL)
+    if answer.status in CRUMB_REFUSED:
+        raise RateLimited(f"crumb refused: status {answer.status}", where=URL)
+    if answer.status in (400, 413, 414) and len(asked) > 1:
+        raise BatchRefused(f"a list of {len(asked)} was refused: status {answer.status}", where=URL)
+    raise BadAnswer(f"status {answer.status}", where=URL)
+
+
+def address_without_crumb(tickers: Sequence[str]) -> str:
+    """Return what was asked, as it may be kept."""
+    asked = query(tickers, "")
+    del asked["crumb"]
+    return f"{URL}?{urlencode(asked)}"
+
+
+def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
+    """Return `body` without these texts or their parts, should an answer echo what was asked with."""
+    parts = {
+        part for secret in secrets for part in (secret, *re.split("[&=;]", secret)) if len(part) >= SHORTEST_SECRET
+    }
+    for part in sorted(parts, key=len, reverse=True):
+        encoded = quote(part, safe="")
+        # In an address, in an address within an address (a redirect to a consent page), in JSON.
+        for form in (part, encoded, quote(encoded, safe=""), part.replace("/", "\\/")):
+            body = body.replace(form.encode(), REDACTED)
+    return body
 
 
 def _rate_limited(answer: Answer, where: str) -> RateLimited:

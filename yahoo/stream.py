@@ -9,11 +9,13 @@ import binascii
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import orjson
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from market.quotes import Tick
 from market.units import shortest_float32, utc_from_epoch_ms
@@ -21,6 +23,10 @@ from yahoo.private import load_pricing_data
 
 ORIGIN = "https://finance.yahoo.com"
 """The stream expects this Origin header."""
+
+
+MAX_UNKNOWN_FIELDS = 100
+"""So many numbers are counted, should a stream invent one with each frame."""
 
 
 def subscribe_text(symbols: Iterable[str]) -> str:
@@ -37,12 +43,31 @@ def _time_of(epoch_ms: int) -> datetime | None:
     return utc_from_epoch_ms(epoch_ms)
 
 
+@cache
+def _pricing_data() -> Any:
+    """Return yfinance's `PricingData` with a presence for each field: by itself it reads what is absent as 0."""
+    known = load_pricing_data().DESCRIPTOR
+    file = descriptor_pb2.FileDescriptorProto()
+    known.file.CopyToProto(file)
+    message = next(each for each in file.message_type if each.name == known.name)
+    for number, field in enumerate(message.field):
+        message.oneof_decl.add(name=f"_{field.name}")
+        field.oneof_index, field.proto3_optional = number, True
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(known.full_name))
+
+
 class FrameParser:
-    """Turns frames into ticks and counts, by reason, what it could not use."""
+    """Turns frames into ticks and counts, by reason, what it could not use.
+
+    `unknown_fields`: how often each field came that the schema does not name, by its number.
+    """
 
     def __init__(self) -> None:
-        self._pricing_data = load_pricing_data()
+        self._pricing_data = _pricing_data()
         self.skipped: Counter[str] = Counter()
+        self.unknown_fields: Counter[int] = Counter()
 
     def parse(self, frame: str | bytes) -> Tick | None:
         """Return the tick of one frame, or None (counted in `skipped`) for anything else."""
@@ -60,7 +85,14 @@ class FrameParser:
         except (KeyError, TypeError, ValueError, DecodeError):
             self.skipped["not_pricing_data"] += 1
             return None
+        self._count_unknown(message)
         return self._tick(message)
+
+    def _count_unknown(self, message: Any) -> None:
+        for field in UnknownFieldSet(message):  # type: ignore[attr-defined]  # a sequence, whatever its stub says
+            number = field.field_number
+            if number in self.unknown_fields or len(self.unknown_fields) < MAX_UNKNOWN_FIELDS:
+                self.unknown_fields[number] += 1
 
     def _tick(self, message: Any) -> Tick | None:
         price = shortest_float32(message.price)
@@ -75,8 +107,8 @@ class FrameParser:
             ticker=message.id,
             price=price,
             price_time=at,
-            change=shortest_float32(message.change),
-            change_percent=shortest_float32(message.change_percent),
-            day_volume=max(0, message.day_volume) or None,  # absent outside the session: never read as 0
-            market_hours=message.market_hours,
+            change=shortest_float32(message.change) if message.HasField("change") else None,
+            change_percent=shortest_float32(message.change_percent) if message.HasField("change_percent") else None,
+            day_volume=message.day_volume if message.HasField("day_volume") and message.day_volume >= 0 else None,
+            market_hours=message.market_hours if message.HasField("market_hours") else None,
         )

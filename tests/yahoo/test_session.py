@@ -1,7 +1,9 @@
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
@@ -9,6 +11,7 @@ import trustme
 
 from core.clock import SystemClock
 from core.errors import Unreachable
+from core.flight import FlightRecorder, Record, read_flight, segments
 from net.client import HttpClient
 from net.tls import Trust, build_trust
 from simulator.testing import PracticeMarket
@@ -205,3 +208,63 @@ async def test_a_cookie_of_one_session_does_not_serve_another(
         stranger._crumb = session._crumb
         with pytest.raises(RateLimited, match="status 401"):
             await stranger.quotes(["AAPL"])
+
+
+def echo(head: str) -> bytes:
+    """Say back everything that was asked with, in the body and as an address does."""
+    if "getcrumb" in head:
+        return reply(200, b"Ab.cd/EfgHi")
+    body = head + quote(head, safe="") + "Ab.cd\\/EfgHi"
+    return reply(200, body.encode(), {"set-cookie": "A3=d=AQABBfirst&S=AQAAAsecond; Domain=.yahoo.com; Path=/; Secure"})
+
+
+async def test_no_secret_gets_into_the_flight_recorder_even_if_the_answer_echoes_it(
+    practice_authority: trustme.CA, practice_trust: Trust, tmp_path: Path
+) -> None:
+    flight = FlightRecorder(tmp_path, scanner="metrics", limit_mb=1, clock=FakeClock())
+    flight.start()
+    async with upstream(practice_authority, echo) as server:
+        server.demands = "Proxy-Authorization: Basic"
+        proxy = server.url.replace("http://", "http://someone:hunter2hunter2@")
+        async with HttpClient(ca_path=practice_trust.ca_path, proxy=proxy) as http:
+            session = QuoteSession(http, FakeClock(), flight=flight)
+            session._crumb = "Ab.cd/EfgHi"
+            for _ in range(2):  # the second request carries the cookie
+                with pytest.raises(BadAnswer):
+                    await session.quotes(["AAPL", "BRK-B"])
+        sent = server.requests[-1]
+    flight.close()
+    assert "crumb=Ab.cd%2FEfgHi" in sent and "d=AQABBfirst&S=AQAAAsecond" in sent
+    (segment,) = segments(tmp_path)
+    kept = gzip.decompress(segment.read_bytes())
+    for secret in (b"Ab.cd", b"EfgHi", b"AQABBfirst", b"AQAAAsecond", b"hunter2", b"someone"):
+        assert secret not in kept
+    records = [each for each in read_flight(segment) if isinstance(each, Record)]
+    assert [(each.kind, each.status) for each in records] == [("answer", 200)] * 2
+    assert records[-1].raw.count(b"REDACTED") == 5  # crumb and cookie, each as sent and in an address; crumb in JSON
+    assert records[-1].source.startswith(
+        "https://query1.finance.yahoo.com/v7/finance/quote?symbols=AAPL%2CBRK-B&fields=longName%2C"
+    )
+
+
+async def test_only_answers_to_quotes_are_recorded_never_that_which_holds_the_crumb(
+    practice_market: PracticeMarket, tmp_path: Path
+) -> None:
+    trust = build_trust(ca_file=str(practice_market.ca_file), state_dir=tmp_path)
+    flight = FlightRecorder(tmp_path / "flight", scanner="metrics", limit_mb=1, clock=FakeClock())
+    flight.start()
+    async with HttpClient(ca_path=trust.ca_path, proxy=practice_market.proxy_url) as http:
+        session = QuoteSession(http, FakeClock(), flight=flight)
+        await session.mint()
+        await session.quotes(["AAPL"])
+        (cookie,) = http.cookies()
+    flight.close()
+    (segment,) = segments(tmp_path / "flight")
+    (record,) = read_flight(segment)
+    assert isinstance(record, Record)
+    assert record.source.startswith("https://query1.finance.yahoo.com/v7/finance/quote?symbols=AAPL&")
+    assert b'"symbol":"AAPL"' in record.raw
+    kept = gzip.decompress(segment.read_bytes())
+    assert len(session._crumb) == 11 and len(cookie) > 20
+    assert session._crumb.encode() not in kept
+    assert cookie.partition("&")[0].encode() not in kept

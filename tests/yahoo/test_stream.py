@@ -180,8 +180,8 @@ def test_a_field_of_the_wrong_wire_type_is_as_if_it_were_absent() -> None:
     assert tick.day_volume is None
 
 
-@pytest.mark.parametrize(("volume", "found"), [(5, 5), (2**63 - 1, 2**63 - 1), (0, None), (-5, None), (-(2**63), None)])
-def test_a_volume_below_one_is_not_known(volume: int, found: int | None) -> None:
+@pytest.mark.parametrize(("volume", "found"), [(5, 5), (2**63 - 1, 2**63 - 1), (0, 0), (-5, None), (-(2**63), None)])
+def test_a_volume_below_zero_is_not_known(volume: int, found: int | None) -> None:
     tick = PARSER.parse(packed(b"\x48" + zigzag(volume)))
     assert tick is not None
     assert tick.day_volume == found
@@ -191,7 +191,35 @@ def test_a_volume_below_one_is_not_known(volume: int, found: int | None) -> None
 def test_a_change_beyond_sense_is_not_known_and_the_price_counts(change: float) -> None:
     number = struct.pack("<f", change)
     tick = PARSER.parse(packed(b"\x45" + number, b"\x65" + number))
-    assert tick == Tick(ticker="A", price=1.5, price_time=datetime(2026, 11, 23, 17, 0, tzinfo=UTC), market_hours=0)
+    assert tick == Tick(ticker="A", price=1.5, price_time=datetime(2026, 11, 23, 17, 0, tzinfo=UTC))
+
+
+def test_a_field_that_is_zero_and_one_that_is_absent_are_two_things() -> None:
+    zero = struct.pack("<f", 0.0)
+    told = PARSER.parse(packed(b"\x45" + zero, b"\x65" + zero, b"\x48" + zigzag(0), b"\x38" + varint(0)))
+    untold = PARSER.parse(packed())
+    assert told is not None
+    assert untold is not None
+    assert (told.change, told.change_percent, told.day_volume, told.market_hours) == (0.0, 0.0, 0, 0)
+    assert (untold.change, untold.change_percent, untold.day_volume, untold.market_hours) == (None,) * 4
+
+
+def test_fields_that_the_schema_does_not_name_are_skipped_and_counted_by_number() -> None:
+    parser = FrameParser()
+    number_46, text_500 = b"\xf5\x02" + struct.pack("<f", 1.0), b"\xa2\x1f\x02hi"
+    for parts in ((number_46,), (number_46, text_500), ()):
+        assert parser.parse(packed(*parts)) is not None
+    assert parser.unknown_fields == {46: 2, 500: 1}
+    for recorded in FRAMES:
+        parser.parse(frame_of(recorded["message"]))
+    assert parser.unknown_fields == {46: 4, 47: 2, 500: 1}
+
+
+def test_numbers_of_unknown_fields_without_end_take_no_memory_without_end() -> None:
+    parser = FrameParser()
+    for number in range(100, 400):
+        parser.parse(packed(varint(number << 3) + b"\x01"))
+    assert len(parser.unknown_fields) == 100
 
 
 @pytest.mark.parametrize("price", [0.0001, 1e-30, 3.4e38, 754_321.0])
