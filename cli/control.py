@@ -1,4 +1,4 @@
-"""`tickerd status|start|stop|restart`: asks the running orchestrator over its control socket."""
+"""`tickerd status|start|stop|restart|reload`: asks the running orchestrator over its control socket."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cli.common import age_text, coverage_table, load, plain_table, print_json, show, state_dir, with_both
+from cli.common import age_text, coverage_table, json_bytes, load, plain_table, print_json, show, state_dir, with_both
 from core.clock import pause
 from core.errors import EXIT_DONE, EXIT_FAILED, TickerdError
 from daemon.client import ask
@@ -98,10 +98,23 @@ def _done(progress: Mapping[str, Any] | None) -> str:
     return f"{progress['done']:,} of {progress['total']:,}" if progress else ""
 
 
-def _order(command: str, name: str, config_file: str | None, as_json: bool) -> None:
-    answer = ask(state_dir(load(config_file)), {"command": command, "name": name})
+class Declined(TickerdError):
+    """The orchestrator's own words, and the exit code that goes with them."""
+
+    def __init__(self, answer: Mapping[str, Any], *, command: str) -> None:
+        self.exit_code = int(answer.get("exit_code", EXIT_FAILED))
+        super().__init__(str(answer["error"]), where="" if "exit_code" in answer else command)
+
+
+def _answer(folder: Path, command: str, name: str = "") -> dict[str, Any]:
+    answer = ask(folder, {"command": command, "name": name})
     if "error" in answer:
-        raise TickerdError(str(answer["error"]), where=command)
+        raise Declined(answer, command=command)
+    return answer
+
+
+def _order(command: str, name: str, config_file: str | None, as_json: bool) -> None:
+    answer = _answer(state_dir(load(config_file)), command, name)
     if as_json:
         print_json(answer)
     else:
@@ -130,3 +143,29 @@ def stop(name: str, config_file: str | None, as_json: bool) -> None:
 def restart(name: str, config_file: str | None, as_json: bool) -> None:
     """Stop process NAME gently and start it again."""
     _order("restart", name, config_file, as_json)
+
+
+@click.command(short_help="Apply what has changed in the configuration.")
+@with_both
+def reload(config_file: str | None, as_json: bool) -> None:
+    """Apply what has changed in the configuration; a wrong one is refused (78), and the old one stays.
+
+    Only the processes begin anew that a change concerns. SIGHUP does the same.
+    """
+    answer = _answer(state_dir(load(config_file)), "reload")
+    if as_json:
+        print_json(answer)
+        return
+    for each in (*answer["applied"], *answer["later"]):
+        edited = " (its content)" if each.get("edited") else ""
+        click.echo(f"{each['key']}: {_short(each['old'])} -> {_short(each['new'])}{edited}")
+    if not answer["applied"] and not answer["later"]:
+        click.echo("nothing has changed")
+    if answer["restarted"]:
+        click.echo(f"restarted: {', '.join(answer['restarted'])}")
+    if answer["advice"]:
+        click.echo(answer["advice"])
+
+
+def _short(value: Any) -> str:
+    return json_bytes(value).decode()

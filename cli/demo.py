@@ -189,9 +189,7 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def _practice_market(folder: Path) -> Iterator[dict[str, Any]]:
     ready_file = folder / "practice.json"
     ready_file.unlink(missing_ok=True)
-    command = simulator_command(
-        "127.0.0.1:0", folder / "practice-ca.pem", ready_file, universe=FIXED_8782, calendar="always", seed=1
-    )
+    command = simulator_command(folder / "practice-ca.pem", ready_file, universe=FIXED_8782)
     with _child(command, log=folder / "practice-market.log") as process:
         yield wait_until_ready(ready_file, process.poll)
 

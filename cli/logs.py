@@ -14,6 +14,7 @@ import msgspec
 from cli.common import json_option, load, with_config
 from core.clock import pause
 from core.errors import FixByHand, TickerdError
+from core.files import open_to_follow
 from core.logs import render_text
 
 POLL_S = 0.25
@@ -27,7 +28,7 @@ OWN = "tickerd"
 @json_option("Print the lines as they stand in the file: one JSON document each.")
 @with_config
 def logs(name: str, follow: bool, lines: int, config_file: str | None, as_json: bool) -> None:
-    """Show the log of process NAME: prices, metrics, daily, recorder, prepare; default: the orchestrator's own."""
+    """Show the log of process NAME: prices, metrics, daily, recorder, prepare, alerts; default: the orchestrator's."""
     file = _file(Path(load(config_file).settings.logging.dir), name)
     try:
         for line in _lines(file, last=lines, follow=follow):
@@ -38,6 +39,8 @@ def logs(name: str, follow: bool, lines: int, config_file: str | None, as_json: 
 
 def _file(folder: Path, name: str) -> Path:
     file = folder / f"{name}.jsonl"
+    if folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
+        raise FixByHand("cannot be read", where=str(folder), key="logging.dir", right="allow this user to read it")
     known = sorted(each.stem for each in folder.glob("*.jsonl"))
     if name not in known:
         right = f"logs there: {', '.join(known)}" if known else "`tickerd run` writes the first ones"
@@ -49,7 +52,7 @@ def _file(folder: Path, name: str) -> Path:
 
 def _lines(file: Path, *, last: int, follow: bool) -> Iterator[str]:
     """Yield the last lines, then, if `follow`, each new one; a file that was rotated away is read to its end first."""
-    stream, torn = file.open("rb"), b""
+    stream, torn = open_to_follow(file), b""
     try:
         old = deque(stream, maxlen=last + 1)
         if follow and old and not old[-1].endswith(b"\n"):
@@ -64,7 +67,7 @@ def _lines(file: Path, *, last: int, follow: bool) -> Iterator[str]:
                     torn = b""
             if rotated:
                 stream.close()
-                stream = file.open("rb")
+                stream = open_to_follow(file)
             else:
                 pause(POLL_S)
     finally:

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from cli.common import json_option, load, with_config
+from core.config import Loaded
 from daemon import main as daemon
 
 
@@ -20,9 +21,15 @@ def run(config_file: str | None, as_json: bool) -> int:
 
     It starts and stops the scanners with the market and restarts what fails. Ctrl-C or SIGTERM stops everything.
     """
-    loaded = load(config_file)
-    if as_json:
-        settings = loaded.settings
-        logging = msgspec.structs.replace(settings.logging, format="json")
-        loaded = dataclasses.replace(loaded, settings=msgspec.structs.replace(settings, logging=logging))
-    return daemon.run(loaded, environ=os.environ)
+
+    def read() -> Loaded:
+        loaded = load(config_file)
+        return _in_json(loaded) if as_json else loaded
+
+    return daemon.run(read(), environ=os.environ, reread=read)
+
+
+def _in_json(loaded: Loaded) -> Loaded:
+    settings = loaded.settings
+    logging = msgspec.structs.replace(settings.logging, format="json")
+    return dataclasses.replace(loaded, settings=msgspec.structs.replace(settings, logging=logging))

@@ -13,7 +13,7 @@ from rich.progress import Progress as ProgressBar
 from cli.common import load, print_json, with_both
 from core import logs
 from core.notify import Notifier
-from core.program import lost_errors_logged, on_signals
+from core.program import lost_errors_logged, on_signals, run_loop
 from core.progress import Progress, Reporter
 from core.settings import Settings
 
@@ -34,7 +34,7 @@ def scanner(name: str, once: bool, config_file: str | None, as_json: bool) -> in
     with _bar() as bar:
         # Only now: while the bar is on, standard error writes above it.
         logs.configure(service=name, level=settings.logging.level, style=settings.logging.format)
-        code = asyncio.run(_scan(name, settings, once, _shown_on(bar, stages)))
+        code = run_loop(_scan(name, settings, once, _shown_on(bar, stages)))
     if as_json:
         done = [{"stage": each.stage, "done": each.done, "total": each.total} for each in stages.values()]
         print_json({"scanner": name, "exit_code": code, "stages": done})

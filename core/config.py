@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from core.errors import FixByHand
-from core.files import read_text
+from core.files import patiently, read_text
 from core.settings import RESERVED_SECTIONS, Section, Settings
 
 PREFIX = "TICKERD_"
@@ -25,7 +25,7 @@ ALIASES = {
     "SCANNER_LOG_LEVEL": "logging.level",
 }
 """Environment names that earlier deployments use. The prefixed name wins where both are set."""
-NOT_SETTINGS = {"TICKERD_CONFIG", "TICKERD_SETTINGS"}
+NOT_SETTINGS = {"TICKERD_CONFIG", "TICKERD_SETTINGS", "TICKERD_MARK", "TICKERD_LIFE_FD", "TICKERD_LOCK_FD"}
 PATH_KEYS = (
     "state.dir",
     "network.ca_file",
@@ -84,7 +84,7 @@ def dump(settings: Settings) -> bytes:
 def load_dumped(path: Path) -> Settings:
     """Read back what `dump` wrote."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Settings)
+        return msgspec.json.decode(patiently(path.read_bytes), type=Settings)
     except (OSError, msgspec.MsgspecError) as error:
         raise FixByHand(str(error), where=str(path), right="start the process through `tickerd run`") from error
 

@@ -5,27 +5,50 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self, TypeVar
 
 from core.clock import SystemClock, pause
 from core.errors import FixByHand, RetryLater
 
 if sys.platform == "win32":
     import msvcrt
+
+    import win32con
+    import win32file
+
+    BINARY = os.O_BINARY
 else:
     import fcntl
 
+    BINARY = 0
+"""For `os.open`: without it Windows writes other line ends than it is given."""
+
+T = TypeVar("T")
 POLL_S = 0.002  # between two tries for a lock that others hold for milliseconds
+PATIENCE_S = 0.5  # Windows refuses a file that is being replaced, and replaces none that is open
+
+
+def patiently(act: Callable[[], T]) -> T:
+    """Return what `act` returns; on Windows again for PATIENCE_S where the file it needs is in another's hands."""
+    clock = SystemClock()
+    deadline_s = clock.monotonic_s() + (PATIENCE_S if sys.platform == "win32" else 0.0)
+    while True:
+        try:
+            return act()
+        except PermissionError:
+            if clock.monotonic_s() >= deadline_s:
+                raise
+            pause(POLL_S)
 
 
 def read_text(path: Path, *, key: str = "") -> str:
     """Return the UTF-8 text of `path`; FixByHand, naming the setting `key`, if it is absent or not UTF-8 text."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return patiently(lambda: path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         reason = f"not UTF-8 at byte {error.start}"
         raise FixByHand(reason, where=str(path), key=key, right="save it as UTF-8") from error
@@ -54,7 +77,7 @@ def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, mode)
-        os.replace(name, path)
+        patiently(lambda: os.replace(name, path))
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -114,7 +137,8 @@ class FileLock:
         assert self._fd is not None
         with writing(self.path):
             os.ftruncate(self._fd, 0)
-            os.pwrite(self._fd, text.encode(), 0) if sys.platform != "win32" else os.write(self._fd, text.encode())
+            os.lseek(self._fd, 0, os.SEEK_SET)
+            os.write(self._fd, text.encode())
 
     def read_owner(self) -> str:
         """Return what the holder noted; empty if nothing is there."""
@@ -125,7 +149,7 @@ class FileLock:
 
     def _open(self) -> int:
         with writing(self.path, done="locked"):
-            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | BINARY, 0o600)
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -145,25 +169,39 @@ def acquire_or_say(lock: FileLock, *, what: str) -> None:
 
 
 if sys.platform == "win32":
+    LOCKED_BYTE = 1 << 30  # far behind the owner's note, which others must be able to read
+
+    def open_to_follow(path: Path) -> BinaryIO:
+        """Open a file that others go on to write, without standing in the way of its being renamed."""
+        shared = win32con.FILE_SHARE_READ | win32con.FILE_SHARE_WRITE | win32con.FILE_SHARE_DELETE
+        read, existing = win32con.GENERIC_READ, win32con.OPEN_EXISTING
+        try:
+            handle = win32file.CreateFile(str(path), read, shared, None, existing, 0, None)
+        except win32file.error as error:
+            raise OSError(None, error.strerror, str(path), error.winerror) from error
+        return os.fdopen(msvcrt.open_osfhandle(int(handle.Detach()), os.O_RDONLY | BINARY), "rb")
 
     def _lock(fd: int, *, wait: bool) -> bool:
-        # LK_LOCK itself retries ten times a second for ten seconds and then raises.
+        os.lseek(fd, LOCKED_BYTE, os.SEEK_SET)
         while True:
             try:
-                os.lseek(fd, 1 << 30, os.SEEK_SET)  # far behind the owner's note, which others must be able to read
-                msvcrt.locking(fd, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+                msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
             except OSError:
                 if not wait:
                     return False
+                pause(POLL_S)  # LK_LOCK would try once a second
             else:
-                os.lseek(fd, 0, os.SEEK_SET)
                 return True
 
     def _unlock(fd: int) -> None:
-        os.lseek(fd, 1 << 30, os.SEEK_SET)
+        os.lseek(fd, LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
 
 else:
+
+    def open_to_follow(path: Path) -> BinaryIO:
+        """Open a file that others go on to write; Windows needs more for it than this."""
+        return path.open("rb")
 
     def _lock(fd: int, *, wait: bool) -> bool:
         try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from core import config, logs
 from core.errors import EXIT_DONE, EXIT_FAILED, TickerdError
@@ -17,6 +18,10 @@ from core.notify import Notifier
 from core.settings import Settings
 
 SETTINGS_VARIABLE = "TICKERD_SETTINGS"
+T = TypeVar("T")
+_wakers: list[tuple[socket.socket, socket.socket]] = []
+"""Open until the process ends."""
+
 Main = Callable[[Settings, asyncio.Event, Notifier], Awaitable[int | None]]
 """The work: (settings, stop requested, notifier) -> exit code, None = 0."""
 
@@ -35,10 +40,17 @@ def run(main: Main, *, service: str) -> int:
         # Whoever started this as a child stores its lines as they are: they are JSON, whatever a terminal would get.
         style = "json" if SETTINGS_VARIABLE in os.environ else settings.logging.format
         logs.configure(service=service, level=settings.logging.level, style=style)
-        return asyncio.run(_guarded(main, settings))
+        return run_loop(_guarded(main, settings))
     except TickerdError as error:
         print_error(error)
         return error.exit_code
+
+
+def run_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` in a loop of the kind that the libraries need: on Windows the standard one lacks add_reader."""
+    factory = asyncio.SelectorEventLoop if sys.platform == "win32" else None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(work)
 
 
 async def _guarded(main: Main, settings: Settings) -> int:
@@ -60,13 +72,26 @@ async def _guarded(main: Main, settings: Settings) -> int:
 
 
 def on_signals(stop: Callable[[], None]) -> None:
-    """Call `stop` on SIGTERM and SIGINT. Needs a running loop."""
-    if sys.platform == "win32":
-        signal.signal(signal.SIGINT, lambda *_: stop())
-        return
+    """Call `stop` on SIGTERM and SIGINT (Windows: also Ctrl-Break). Needs a running loop, in the main thread."""
     loop = asyncio.get_running_loop()
+    if sys.platform == "win32":
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGBREAK):
+            signal.signal(number, lambda *_: stop())
+        if isinstance(loop, asyncio.SelectorEventLoop):  # the other kind wakes by itself
+            _wake_on_signals(loop)
+        return
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+
+
+def _wake_on_signals(loop: asyncio.AbstractEventLoop) -> None:
+    """Python calls a handler between two of its steps, and a waiting loop takes none until something happens."""
+    ours, writer = socket.socketpair()
+    ours.setblocking(False)
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno())
+    loop.add_reader(ours, ours.recv, 4096)
+    _wakers.append((ours, writer))
 
 
 @contextmanager

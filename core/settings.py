@@ -29,8 +29,15 @@ DatabaseUrl = Annotated[
         description='"sqlite:///FILE" or "postgresql+psycopg://USER:PASSWORD@HOST/NAME"',
     ),
 ]
-_LABEL = r"[^/\s:@\[\]?#.]{1,63}"  # DNS knows no empty and no longer one
-_HOST = rf"([^/\s@]+@)?({_LABEL}(\.{_LABEL})*\.?|\[[\da-fA-F:.]+\])"
+# Letters that a URL's parser takes for one of /?#@: and refuses (NFKC).
+_LOOKALIKES = (
+    r"\u2047-\u2049\u2100\u2101\u2105\u2106\u2a74\ufe13\ufe16\ufe55\ufe56\ufe5f\ufe6b\uff03\uff0f\uff1a\uff1f\uff20"
+)
+_LABEL = rf"[^/\s:@\[\]?#.{_LOOKALIKES}]{{1,63}}"  # DNS knows no empty and no longer one
+_HEX = r"[\da-fA-F]{1,4}"
+_SHORTENED = "|".join(rf"({_HEX}:){{1,{count}}}(:{_HEX}){{1,{7 - count}}}" for count in range(1, 7))
+_IPV6 = rf"({_HEX}:){{7}}{_HEX}|({_HEX}:){{1,7}}:|:(:{_HEX}){{1,7}}|::|{_SHORTENED}"  # RFC 4291 section 2.2, 1 and 2
+_HOST = rf"([^/\s@\[\]?#{_LOOKALIKES}]+@)?({_LABEL}(\.{_LABEL})*\.?|\[({_IPV6})\])"
 _PORT = r"(:([0-5]?\d{1,4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]))?"
 HttpUrlOrNone = Annotated[
     str, Meta(pattern=rf"^\Z|^http://{_HOST}{_PORT}/?\Z", description='"http://HOST:PORT" of an HTTP CONNECT proxy')

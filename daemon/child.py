@@ -13,20 +13,24 @@ from typing import Literal
 from core.errors import EXIT_CONFIG, EXIT_DONE, EXIT_TRY_LATER, EXIT_UNREACHABLE
 from core.settings import Supervisor
 
-Cause = Literal["crash", "exit", "oom", "signal", "stall", "no_beat", "memory", "config", "operator", "schedule"]
-Order = Literal["spawn", "terminate", "abort", "kill"]
-"""terminate: SIGTERM and SIGCONT to the group; abort: SIGABRT to the process; kill: SIGKILL to the group."""
+Cause = Literal[
+    "crash", "exit", "oom", "signal", "stall", "no_beat", "memory", "files", "config", "operator", "schedule"
+]
+Order = Literal["spawn", "ask", "terminate", "abort", "kill"]
+"""ask: the process itself may end; terminate: its whole group is told to; abort: it writes its stacks and ends;
+kill: the group and whoever descends from it are ended."""
 
 ABORT_GRACE_S = 0.25  # what a hung process gets for its stack dump
 HEALTHY_S = 120.0  # a process that ran this long is well again: backoff and breaker are reset
-PROBE_S = 60.0  # an open breaker tries again this often, for ever
 MEMORY_GRACE_S = 60.0  # the soft limit judges no process that is still loading its data
-FAULTS: frozenset[Cause] = frozenset({"stall", "no_beat", "memory"})
+FULL_OF_FILES = 0.9  # of the descriptors that it may have: a process that leaks them is renewed before it fails
+ASKED_SHARE = 0.5  # of the time to stop: then the whole group is told, at its end killed
+FAULTS: frozenset[Cause] = frozenset({"stall", "no_beat", "memory", "files"})
 """Stops that are the process's own fault: they count as failures."""
 
 
 class State(StrEnum):
-    """`open`: the breaker is; the process is tried again each PROBE_S."""
+    """`open`: the breaker is; the process is tried again each `backoff_max_s`, for ever."""
 
     WAITING = "waiting"
     STARTING = "starting"
@@ -102,6 +106,14 @@ class Memory:
     rss_mb: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """`limit`: how many it may have open."""
+
+    open: int
+    limit: int
+
+
 @dataclass(frozen=True, slots=True)
 class Stalled:
     """It beats, but its data stands still while its market is open."""
@@ -124,13 +136,22 @@ class Restart:
     pass
 
 
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The configuration was read anew. `changed`: this process was started with other settings."""
+
+    changed: bool = False
+
+
 Manual = Start | Stop | Restart
-Event = Want | Spawned | SpawnFailed | Ready | Beat | Exited | Tick | Resumed | Memory | Stalled | Manual
+Measured = Memory | Files
+Event = Want | Spawned | SpawnFailed | Ready | Beat | Exited | Tick | Resumed | Measured | Stalled | Reloaded | Manual
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
-    """`wake_s`: when time alone makes the next difference; `failures`: when it failed lately."""
+    """`wake_s`: when time alone makes the next difference; `failures`: when it failed lately; `next_order`: of a
+    process that is stopping, what follows if it does not end."""
 
     name: str
     once: bool = False
@@ -144,6 +165,7 @@ class Child:
     pid: int | None = None
     ready_s: float | None = None
     wake_s: float | None = None
+    next_order: Order = "kill"
     cause: Cause = "schedule"
     """Why it was last started or stopped."""
     failures: tuple[float, ...] = ()
@@ -200,8 +222,10 @@ def step(child: Child, event: Event, at: Moment) -> Outcome:
             return _alive(child, event, at)
         case Tick():
             return _tick(child, at)
-        case Memory(rss_mb):
-            return _memory(child, rss_mb, at)
+        case Memory() | Files():
+            return _measured(child, event, at)
+        case Reloaded(changed):
+            return _reloaded(child, at, changed=changed)
         case Stalled(reason):
             return _hung(child, at, cause="stall", detail=reason) if child.state is State.RUNNING else Outcome(child)
 
@@ -249,6 +273,17 @@ def _manual(child: Child, event: Manual, at: Moment) -> Outcome:
     return _settle(child, at, cause="operator")
 
 
+def _reloaded(child: Child, at: Moment, *, changed: bool) -> Outcome:
+    """Begin anew with other settings; one that failed for its settings, or has others now, need not wait longer."""
+    if changed and child.state in (State.STARTING, State.RUNNING):
+        return _terminate(child, at, cause="config", detail="its settings were changed")
+    if child.cause == "config":
+        child = replace(child, breaker_open=False, failures=(), attempt=0)
+    if child.state in (State.BACKOFF, State.OPEN) and (changed or child.cause == "config"):
+        return _settle(replace(child, wake_s=at.now_s), at, cause="config")
+    return _alive(child, Resumed(), at)  # the limits may be others
+
+
 def _rest(child: Child, at: Moment, *, cause: Cause, ended: Exited | None = None, event: str = "") -> Outcome:
     """Let the child lie: disabled, held or waiting."""
     state, reason = State.WAITING, child.want.reason
@@ -262,13 +297,30 @@ def _rest(child: Child, at: Moment, *, cause: Cause, ended: Exited | None = None
     return _changed(rested, state, event or RESTED[state], at, cause=cause, ended=ended)
 
 
-def _terminate(child: Child, at: Moment, *, cause: Cause, detail: str = "", order: Order = "terminate") -> Outcome:
-    stopping = replace(child, cause=cause, wake_s=at.now_s + at.limits.stop_timeout_s, reason=detail or cause)
-    return _changed(stopping, State.STOPPING, "scanner_stopping", at, cause=cause, orders=(order,), detail=detail)
+def _terminate(child: Child, at: Moment, *, cause: Cause, detail: str = "") -> Outcome:
+    """The first rung: the process itself is asked, so that it can flush and end its own helpers in order."""
+    wake_s = at.now_s + ASKED_SHARE * at.limits.stop_timeout_s
+    stopping = replace(child, cause=cause, wake_s=wake_s, next_order="terminate", reason=detail or cause)
+    return _changed(stopping, State.STOPPING, "scanner_stopping", at, cause=cause, orders=("ask",), detail=detail)
+
+
+def _kill(child: Child, at: Moment, *, cause: Cause, detail: str) -> Outcome:
+    """No polite wait: it would only grow."""
+    killed = replace(
+        child, cause=cause, wake_s=at.now_s + at.limits.stop_timeout_s, next_order="kill", reason=detail or cause
+    )
+    return _changed(killed, State.STOPPING, "scanner_stopping", at, cause=cause, orders=("kill",), detail=detail)
+
+
+def _climb(child: Child, at: Moment) -> Outcome:
+    """The next rung of the ladder; the last one again and again."""
+    share = 1 - ASKED_SHARE if child.next_order == "terminate" else 1.0
+    wake_s = at.now_s + share * at.limits.stop_timeout_s
+    return Outcome(replace(child, wake_s=wake_s, next_order="kill"), (child.next_order,))
 
 
 def _hung(child: Child, at: Moment, *, cause: Cause, detail: str) -> Outcome:
-    hung = replace(child, cause=cause, wake_s=at.now_s + ABORT_GRACE_S, reason=detail)
+    hung = replace(child, cause=cause, wake_s=at.now_s + ABORT_GRACE_S, next_order="kill", reason=detail)
     return _changed(hung, State.STOPPING, "scanner_hung", at, cause=cause, orders=("abort",), detail=detail)
 
 
@@ -313,7 +365,7 @@ def _tick(child: Child, at: Moment) -> Outcome:
         case State.RUNNING:
             return _hung(child, at, cause="no_beat", detail=f"no beat for {at.limits.heartbeat_timeout_s:g} s")
         case State.STOPPING:
-            return Outcome(replace(child, wake_s=at.now_s + at.limits.stop_timeout_s), ("kill",))
+            return _climb(child, at)
     return _settle(child, at, cause=child.cause)
 
 
@@ -335,13 +387,18 @@ def _aged(child: Child, at: Moment) -> Outcome:
     return Outcome(well, (), (closed,))
 
 
-def _memory(child: Child, rss_mb: float, at: Moment) -> Outcome:
+def _measured(child: Child, event: Measured, at: Moment) -> Outcome:
     if child.state not in (State.STARTING, State.RUNNING):
         return Outcome(child)
-    detail = f"uses {rss_mb:.0f} MB"
-    if rss_mb > at.limits.memory_hard_mb:
-        return _terminate(child, at, cause="memory", detail=detail, order="kill")
-    if rss_mb > at.limits.memory_soft_mb and child.ready_s is not None and at.now_s > child.ready_s + MEMORY_GRACE_S:
+    if isinstance(event, Files):
+        full = event.open >= FULL_OF_FILES * event.limit
+        detail = f"has {event.open} of {event.limit} files open"
+        return _terminate(child, at, cause="files", detail=detail) if full else Outcome(child)
+    detail = f"uses {event.rss_mb:.0f} MB"
+    if event.rss_mb > at.limits.memory_hard_mb:
+        return _kill(child, at, cause="memory", detail=detail)
+    loaded = child.ready_s is not None and at.now_s > child.ready_s + MEMORY_GRACE_S
+    if event.rss_mb > at.limits.memory_soft_mb and loaded:
         return _terminate(child, at, cause="memory", detail=detail)
     return Outcome(child)
 
@@ -379,9 +436,9 @@ def _failed(child: Child, ended: Exited, at: Moment, *, cause: Cause) -> Outcome
     said = _in_words(ended, cause, child.reason)
     if child.breaker_open or trip:
         event = "scanner_failed" if child.breaker_open else "breaker_opened"
-        opened = replace(child, breaker_open=True, reason=said, wake_s=at.now_s + PROBE_S)
+        opened = replace(child, breaker_open=True, reason=said, wake_s=at.now_s + at.limits.backoff_max_s)
         return _changed(opened, State.OPEN, event, at, cause=cause, ended=ended, detail=said)
-    delay_s = _delay_s(max(child.attempt, int(later)), at)
+    delay_s = _delay_s(child.attempt, at) if not later else _away_s(child.attempt, at)
     backoff = replace(child, attempt=child.attempt + 1, reason=said, wake_s=at.now_s + delay_s)
     orders: tuple[Order, ...] = ("spawn",) if delay_s == 0 else ()
     return _changed(backoff, State.BACKOFF, "scanner_failed", at, cause=cause, ended=ended, detail=said, orders=orders)
@@ -392,6 +449,11 @@ def _delay_s(attempt: int, at: Moment) -> float:
     if attempt == 0:
         return 0.0
     return at.luck * min(at.limits.backoff_max_s, 2.0 ** min(attempt - 1, 30))
+
+
+def _away_s(attempt: int, at: Moment) -> float:
+    """Half jitter: what is away is asked for without end, so never without a pause."""
+    return (1 + at.luck) / 2 * min(at.limits.backoff_max_s, 2.0 ** min(max(attempt - 1, 0), 30))
 
 
 def _in_words(ended: Exited, cause: Cause, reason: str) -> str:

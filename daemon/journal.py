@@ -29,12 +29,15 @@ class _Numbered(msgspec.Struct):
 
 
 class Journal:
-    """`failed`: events that the disk refused. Their numbers are not given again, so that a gap shows."""
+    """`failed`: events that the disk refused. Their numbers are not given again, so that a gap shows.
+
+    `disk_refuses`: the last one was.
+    """
 
     def __init__(self, folder: Path, *, max_bytes: int = MAX_BYTES) -> None:
         self._path = folder / FILE
         self._max_bytes = max_bytes
-        self.failed = 0
+        self.failed, self.disk_refuses = 0, False
         self._seq = max(_last_seq(self._path), _last_seq(self._older))
         self.source = self._named(folder)
 
@@ -53,9 +56,10 @@ class Journal:
         """Append one event and wait until the disk has it; a full disk is counted."""
         self._put(msgspec.to_builtins(change), at)
 
-    def write_own(self, event: str, *, pid: int, at: datetime) -> None:
+    def write_own(self, event: str, *, pid: int, at: datetime, detail: str | None = None) -> None:
         """Append an event of the orchestrator itself."""
-        self._put(dict.fromkeys(Change.__dataclass_fields__) | {"process": OWN, "event": event, "pid": pid}, at)
+        own = {"process": OWN, "event": event, "pid": pid, "detail": detail}
+        self._put(dict.fromkeys(Change.__dataclass_fields__) | own, at)
 
     def _put(self, fields: dict[str, Any], at: datetime) -> None:
         self._seq += 1
@@ -64,8 +68,10 @@ class Journal:
         try:
             self._rotate(len(line))
             self._append(line)
+            self.disk_refuses = False
         except OSError:
             self.failed += 1
+            self.disk_refuses = True
 
     def _append(self, line: bytes) -> None:
         fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -6,19 +6,24 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from core import logs
 from core.config import Loaded
+from core.errors import TickerdError
 from core.files import FileLock, acquire_or_say, make_folder
+from core.settings import Logging
 from daemon.child_logs import ChildLog
+from daemon.control import Refused
 from daemon.orchestrator import Orchestrator
+from daemon.reload import Reread, reread_of
 from daemon.sentences import SENTENCES
 
 SERVICE = "tickerd"
 LOCK_FILE = "lock"
+STANDARD_FDS = (0, 1, 2)
 
 Build = Callable[[Loaded, Mapping[str, str]], Orchestrator]
 
@@ -28,38 +33,55 @@ def standard(loaded: Loaded, environ: Mapping[str, str]) -> Orchestrator:
     return Orchestrator(loaded, environ=environ)
 
 
-def run(loaded: Loaded, *, environ: Mapping[str, str], build: Build = standard) -> int:
-    """Run the daemon until it is told to stop; return the exit code. RetryLater (75) if one runs already."""
+class OwnLog(ChildLog):
+    """What this process itself has to say: to standard error in the style that is set, to its file as JSON."""
+
+    def configure(self, logging: Logging) -> None:
+        super().configure(logging)
+        also = self.write_line
+        logs.configure(service=SERVICE, level=logging.level, style=logging.format, sentences=SENTENCES, also=also)
+
+
+def run(loaded: Loaded, *, environ: Mapping[str, str], build: Build = standard, reread: Reread | None = None) -> int:
+    """Run the daemon until it is told to stop; return the exit code. RetryLater (75) if one runs already.
+
+    `reread` reads the configuration again for a reload: by default the same file, environment and folder.
+    """
     settings = loaded.settings
     state_dir, logs_dir = make_folder(Path(settings.state.dir)), make_folder(Path(settings.logging.dir))
     lock = FileLock(state_dir / LOCK_FILE)
     acquire_or_say(lock, what="an orchestrator")
     lock.write_owner(str(os.getpid()))
-    own_log = ChildLog(logs_dir, SERVICE, max_mb=settings.logging.max_mb, keep=settings.logging.keep)
-    logs.configure(
-        service=SERVICE,
-        level=settings.logging.level,
-        style=settings.logging.format,
-        sentences=SENTENCES,
-        also=own_log.write_line,
-    )
+    own_log = OwnLog(logs_dir, SERVICE, max_mb=settings.logging.max_mb, keep=settings.logging.keep)
+    own_log.configure(settings.logging)
+    reread = reread or reread_of(loaded, environ, Path.cwd())
     try:
-        return asyncio.run(_run(loaded, environ, build))
+        return asyncio.run(_run(build, loaded, environ, reread, own_log))
     finally:
         own_log.close()
         lock.release()
         _let_go_of_broken_pipes()
 
 
-async def _run(loaded: Loaded, environ: Mapping[str, str], build: Build) -> int:
+async def _run(build: Build, loaded: Loaded, environ: Mapping[str, str], reread: Reread, own_log: OwnLog) -> int:
     orchestrator = build(loaded, environ)
+    orchestrator.attach(reread=reread, own_log=own_log)
     loop = asyncio.get_running_loop()
-    numbers = [signal.SIGTERM, signal.SIGINT]
+    loop.add_signal_handler(signal.SIGTERM, orchestrator.request_stop)
+    loop.add_signal_handler(signal.SIGINT, orchestrator.interrupt)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # ignored under nohup, and stays so
-        numbers.append(signal.SIGHUP)
-    for number in numbers:
-        loop.add_signal_handler(number, orchestrator.request_stop)
+        terminals = [fd for fd in STANDARD_FDS if os.isatty(fd)]
+        loop.add_signal_handler(signal.SIGHUP, _hung_up, orchestrator, terminals)
     return await orchestrator.run()
+
+
+def _hung_up(orchestrator: Orchestrator, terminals: Sequence[int]) -> None:
+    """A request to read the configuration again, unless it comes from a terminal that is gone."""
+    if not all(map(os.isatty, terminals)):
+        orchestrator.request_stop()
+        return
+    with suppress(TickerdError, Refused):  # it was logged, and there is nobody else to tell
+        orchestrator.reload()
 
 
 def _let_go_of_broken_pipes() -> None:

@@ -16,11 +16,13 @@ from core import config, tasks
 from core.clock import Clock, SystemClock, utc_text
 from core.config import Loaded
 from core.errors import EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_TRY_LATER, EXIT_UNREACHABLE, RetryLater, TickerdError
-from core.files import read_text, write_atomic
+from core.files import write_atomic, writing
 from core.logs import LineSink, get_logger
 from core.notify import Notifier
-from daemon import plan, status
-from daemon.child import Change, Manual, Restart, Stalled, Start, State, Stop
+from daemon import leftovers, plan, status
+from daemon.alerts import AlertCommand, Alerts
+from daemon.child import Change, Manual, Reloaded, Restart, Stalled, Start, State, Stop
+from daemon.child_logs import ChildLog
 from daemon.control import ControlServer, Handler, Refused
 from daemon.crew import PROGRAMS, Crew, Program
 from daemon.holds import read_holds, write_holds
@@ -28,14 +30,18 @@ from daemon.jobs import Jobs
 from daemon.journal import Journal
 from daemon.prepare import MODULE, Attempt, Preparation, wait
 from daemon.process import Launch, launch
+from daemon.reaper import Reaper, become_subreaper
+from daemon.reload import Reading, Reread, SettingsChange, Source, check_log_folder, reread_of
 from daemon.status import Snapshot
-from market.sessions import build_calendar
 
 TICK_S = 1.0
 MEASURE_S = 5.0
 JUMP_S = 5.0  # a clock or a loop that is off by more has jumped; less is slewing or load
 STATUS_INTERVAL_S = 300
+STOP_MARGIN_S = 5.0  # from the end of the children's time to stop to our own end
 SETTINGS_FILE = "settings.json"
+RESTARTED = (State.STARTING, State.RUNNING)
+"""What runs with old settings ends and begins anew."""
 
 log = get_logger(__name__)
 
@@ -55,27 +61,29 @@ class Orchestrator:
     ) -> None:
         """FixByHand if the calendar cannot be built. Needs a running loop."""
         self._settings = loaded.settings
-        self._environ = {**environ, "TICKERD_CONFIG": str(loaded.file)} if loaded.file else environ
+        self._environ = _environ_of(environ, loaded)
         self._clock: Clock = clock or SystemClock()
-        self._folder = loaded.file.parent if loaded.file else Path.cwd()
+        self._folder = folder = loaded.file.parent if loaded.file else Path.cwd()
         self._state_dir = Path(self._settings.state.dir)
-        self._calendar = build_calendar(self._settings.market, read=read_text)
+        self._source = Source(loaded, reread_of(loaded, environ, folder))
+        self._calendar = self._source.reading.calendar
         self._journal = Journal(self._state_dir)
         self._notifier = Notifier.from_environment(environ)
         self._stop = asyncio.Event()
         self._exit_code = EXIT_DONE
         self._state, self._since = "starting", self._clock.utc_now()
-        self._prepared = False
+        self._prepared, self._plan_fault = False, ""
         self._daily_begun = ""
         self._daily_done: date | None = None
         self._backup_begun: datetime | None = None
         self._backup_done: datetime | None = None
         self._market_open: bool | None = None
-        self._plan_fault = ""
-        self._alerts: dict[tuple[str, str | None], str] = {}
+        command = AlertCommand(logging=self._settings.logging, environ=self._environ, folder=folder)
+        self._alerts, self._own_logs = Alerts(self._journal, command), [command.log]
         self._database = status.Database(url=self._settings.database.url, reachable=None)
         self._wall_offset_s = self._offset_s()
-        self._last_tick_s = self._last_measure_s = self._clock.monotonic_s()
+        self._last_tick_s = self._last_measure_s = self._resumed_s = self._clock.monotonic_s()
+        self._reaper = Reaper()
         self._jobs = Jobs(self._report_status, interval_s=STATUS_INTERVAL_S, zone_name=self._settings.market.timezone)
         self._preparation = Preparation(
             self._launch(prepare_module, ""),
@@ -96,8 +104,14 @@ class Orchestrator:
             on_change=self._changed,
         )
 
+    def attach(self, *, reread: Reread, own_log: ChildLog) -> None:
+        """Say how the configuration is read again, and what else writes a log by it."""
+        self._source.reread = reread
+        self._own_logs.append(own_log)
+
     async def run(self) -> int:
         """Run until asked to stop; return the exit code."""
+        become_subreaper()
         control = ControlServer(self._state_dir, self._handlers())
         try:
             await self._open(control)
@@ -122,10 +136,15 @@ class Orchestrator:
         """Let go of everything; whoever still runs is killed."""
         self._crew.kill_all()
         self._crew.close()
+        self._alerts.command.close()
         self._jobs.stop()
 
     def request_stop(self) -> None:
-        """The first call asks everybody to leave; any further one ends them at once."""
+        """Ask everybody to leave; however often this is called, they have their time."""
+        self._stop.set()
+
+    def interrupt(self) -> None:
+        """Somebody at the terminal: the first call asks everybody to leave, any further one ends them at once."""
         if self._stop.is_set():
             self._crew.kill_all()
             self._preparation.kill()
@@ -146,7 +165,8 @@ class Orchestrator:
             market=status.market(self._calendar, now),
             members=self._crew.members,
             database=self._database,
-            journal_failed=self._journal.failed,
+            own_logs=tuple(self._own_logs),
+            journal_failed=self._journal.failed if self._journal.disk_refuses else 0,
         )
 
     def tick(self) -> None:
@@ -156,7 +176,7 @@ class Orchestrator:
         try:
             self._follow_market(now)
             self._follow_plan(now, now_s)
-            self._tell_alerts()
+            self._tell(now, now_s)
             self._plan_fault = ""
         except TickerdError as error:  # the calendar's rules end: what runs goes on as it is
             if self._plan_fault != str(error):
@@ -166,6 +186,7 @@ class Orchestrator:
         if now_s - self._last_measure_s >= MEASURE_S:
             self._last_measure_s = now_s
             self._crew.measure()
+        self._reaper.reap(now_s)
         self._notifier.send({"WATCHDOG": "1"})
 
     async def _supervise(self) -> None:
@@ -178,7 +199,7 @@ class Orchestrator:
     async def _wind_down(self, preparing: asyncio.Task[Any]) -> None:
         """All children leave side by side; each one's ladder ends within stop_timeout_s."""
         self._state = "stopping"
-        self._notifier.stopping()
+        self._notifier.stopping(within_s=self._settings.supervisor.stop_timeout_s + STOP_MARGIN_S)
         log.info("orchestrator_stopping")
         self._journal_own("orchestrator_stopping")
         self._crew.dismiss("the orchestrator stops")
@@ -188,6 +209,8 @@ class Orchestrator:
         self._journal_own("orchestrator_stopped")
 
     async def _prepare(self) -> None:
+        await leftovers.clear(self._state_dir, clock=self._clock, patience_s=self._settings.supervisor.stop_timeout_s)
+        self._crew.note_families()
         attempt = await self._preparation.run(self._stop)
         if attempt is not None and attempt.done:
             self._prepared, self._state = True, "running"
@@ -228,6 +251,7 @@ class Orchestrator:
         if gap_s > TICK_S + JUMP_S:
             log.warning("loop_stalled", gap_s=round(gap_s, 3))
         if abs(jump_s) > JUMP_S or gap_s > TICK_S + JUMP_S:
+            self._resumed_s = now_s
             self._crew.resume()
 
     def _offset_s(self) -> float:
@@ -246,14 +270,11 @@ class Orchestrator:
         else:
             log.info("market_closed", **keys, timezone=zone)
 
-    def _tell_alerts(self) -> None:
-        """Log each alert when it comes and when it goes."""
-        alerts = {(each["alert"], each["process"]): each["text"] for each in status.alerts(self._snapshot())}
-        for name, process in alerts.keys() - self._alerts.keys():
-            log.warning("alert_raised", alert=name, process=process, detail=alerts[name, process])
-        for name, process in self._alerts.keys() - alerts.keys():
-            log.info("alert_cleared", alert=name, process=process)
-        self._alerts = alerts
+    def _tell(self, now: datetime, now_s: float) -> None:
+        """Tell people what is amiss, and whoever supervises us how we are."""
+        document = self.status()
+        self._alerts.tell(document["alerts"], self._settings.alerts, now=now, now_s=now_s)
+        self._notifier.status(f"market {document['market']['state']}, scanners {status.in_words(document)}")
 
     def _follow_plan(self, now: datetime, now_s: float) -> None:
         daily = self._crew.members.get(plan.DAILY)
@@ -278,7 +299,7 @@ class Orchestrator:
         member = self._crew.members.get(name)
         if member is None or member.child.ready_s is None or member.heard.facts.get("upstream") != "reachable":
             return
-        silent_s = now_s - max(member.child.ready_s, member.heard.data_s or 0.0)
+        silent_s = now_s - max(member.child.ready_s, member.heard.data_s or 0.0, self._resumed_s)
         if silent_s > limit_s:
             self._crew.feed(name, Stalled(f"no data for {silent_s:.0f} s"))
 
@@ -307,18 +328,52 @@ class Orchestrator:
             "start": lambda name: self._manual(name, Start()),
             "stop": lambda name: self._manual(name, Stop()),
             "restart": lambda name: self._manual(name, Restart()),
+            "reload": lambda _name: self.reload(),
         }
+
+    def reload(self) -> dict[str, Any]:
+        """Apply the configuration as it stands now; TickerdError if it cannot be used, and nothing changes."""
+        self._refuse_while_stopping()
+        self._notifier.reloading(monotonic_s=self._clock.monotonic_s())
+        try:
+            return self._apply(*self._source.read_again(self._settings))
+        except TickerdError as error:
+            log.error("reload_refused", error=str(error))
+            raise
+        finally:
+            self._notifier.ready()
+
+    def _apply(self, found: Reading, change: SettingsChange) -> dict[str, Any]:
+        check_log_folder(change.settings.logging)
+        with writing(self._state_dir / SETTINGS_FILE):
+            write_atomic(self._state_dir / SETTINGS_FILE, config.dump(change.settings), mode=0o600)
+        self._settings, self._source.reading, self._calendar = change.settings, found, found.calendar
+        self._environ = _environ_of(self._environ, found.loaded)
+        self._crew.configure(self._settings)
+        for own_log in self._own_logs:
+            own_log.configure(self._settings.logging)
+        log.info("settings_reloaded", keys=change.keys, processes=sorted(change.processes), later=change.later_keys)
+        self._journal_own("settings_reloaded", detail=", ".join(change.keys))
+        members = self._crew.members
+        ends = [name for name in members if name in change.processes and members[name].child.state in RESTARTED]
+        for name in members:
+            self._crew.feed(name, Reloaded(changed=name in change.processes))
+        self.tick()
+        return {"version": status.VERSION, **change.document(), "restarted": ends}
 
     def _manual(self, name: str, event: Manual) -> dict[str, Any]:
         if name not in self._crew.members:
             raise Refused(f"unknown process {name!r}; known: {', '.join(self._crew.members)}")
-        if self._stop.is_set():
-            raise Refused("the orchestrator stops; start it again with `tickerd run`")
+        self._refuse_while_stopping()
         log.info("command_received", command=type(event).__name__.lower(), process=name)
         self._crew.feed(name, event)
         write_holds(self._state_dir, self._crew.held())
         child = self._crew.members[name].child
         return {"version": status.VERSION, "name": name, "state": str(child.state), "reason": child.reason}
+
+    def _refuse_while_stopping(self) -> None:
+        if self._stop.is_set():
+            raise Refused("the orchestrator stops; start it again with `tickerd run`")
 
     def _greet(self) -> None:
         market, daily = self._settings.market, self._settings.daily
@@ -334,8 +389,8 @@ class Orchestrator:
         )
         self._journal_own("orchestrator_started")
 
-    def _journal_own(self, event: str) -> None:
-        self._journal.write_own(event, pid=os.getpid(), at=self._clock.utc_now())
+    def _journal_own(self, event: str, *, detail: str | None = None) -> None:
+        self._journal.write_own(event, pid=os.getpid(), at=self._clock.utc_now(), detail=detail)
 
     def _report_status(self) -> None:
         document = self.status()
@@ -347,4 +402,8 @@ class Orchestrator:
             scanners=scanners,
             coverage=document["coverage"],
         )
-        self._notifier.status(f"scanners: {scanners}")
+
+
+def _environ_of(environ: Mapping[str, str], loaded: Loaded) -> Mapping[str, str]:
+    """Children and the alerts' command find the configuration that this daemon has."""
+    return {**environ, "TICKERD_CONFIG": str(loaded.file)} if loaded.file else environ

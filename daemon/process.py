@@ -1,31 +1,47 @@
-"""Starts one child in a session of its own, sees its exit at once and signals its group. Never decides when.
+"""Starts one child in a session of its own, sees its exit at once, signals it and whoever descends from it. POSIX.
 
-Exits come through a pidfd, not the end of the pipe: a grandchild may hold the pipe open for long (CPython gh-119710).
+Never decides when. Exits come through a pidfd, not the end of the pipe: a grandchild may hold the pipe open for long
+(CPython gh-119710).
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import importlib.util
+import itertools
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import sysconfig
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from core.child import PARENT_VARIABLE
+from core.child import LIFE_VARIABLE, LOCK_VARIABLE, PARENT_VARIABLE
 from core.program import SETTINGS_VARIABLE
+from daemon.descendants import MARK_VARIABLE, Identity, belongs, children, descendants, identity, mark_of, send
 
 PROXY_VARIABLES = {"http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy"}
 OWN_NOTIFY_VARIABLES = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
 """What systemd tells this process alone."""
 READ_BYTES = 65_536
-DRAIN_READS = 64  # at an exit: at most 4 MiB of what is still in the pipe
+DRAIN_READS = 4  # at an exit: what is still in the pipe, and not what others go on to write into it
 POLL_S = 0.25  # how often an exit is looked for where the system has no pidfd
+SPARE_DESCRIPTORS = 8  # kept from new children: for the control socket, the journal and the logs
+
+_numbers = itertools.count(1)
+_live: dict[int, str] = {}
+"""Who was started here and has not been waited for: pid -> mark."""
+
+
+class StillHeld(OSError):
+    """A copy that this orchestrator did not start still holds the lock of its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +51,12 @@ class Launch:
     arguments: Sequence[str]
     environ: Mapping[str, str]
     folder: Path
+
+
+@cache
+def run_token() -> str:
+    """Return what the marks of all children of this process begin with."""
+    return secrets.token_hex(8)
 
 
 def launch(module: str, *, environ: Mapping[str, str], folder: Path, settings: Path, notify: str) -> Launch:
@@ -53,6 +75,7 @@ def launch(module: str, *, environ: Mapping[str, str], folder: Path, settings: P
     return Launch(arguments=arguments, environ=kept | own, folder=folder)
 
 
+@cache
 def _tree_to_add() -> str:
     """The folder of the packages; empty if they are installed, as site-packages must not precede the library."""
     spec = importlib.util.find_spec("core")
@@ -62,8 +85,50 @@ def _tree_to_add() -> str:
     return "" if tree.resolve() in installed else str(tree)
 
 
+@cache
+def _life() -> int:
+    """The reading end of a pipe whose other end no one but this process holds, until it dies."""
+    reader, _writer = os.pipe()
+    return reader
+
+
+def _leave_room() -> None:
+    """OSError if a child would take the last descriptors."""
+    with ExitStack() as taken:
+        for _ in range(SPARE_DESCRIPTORS):
+            taken.callback(os.close, os.dup(_life()))
+
+
+def _locked(path: Path) -> int:
+    """Return a descriptor that holds the lock, to be handed over; StillHeld if somebody has it."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise StillHeld("another copy of it still runs, which this orchestrator did not start") from error
+    return descriptor
+
+
+def end_strays() -> None:
+    """End who descends from a child that is gone, and was not seen at its end: it was given to this process since."""
+    for pid in adopted():
+        mark = mark_of(pid)
+        if mark.startswith(run_token()) and mark not in _live.values() and (who := identity(pid)) is not None:
+            send(who, signal.SIGKILL)
+
+
+def adopted() -> list[int]:
+    """Return the children of this process that were not started here: orphans of its descendants."""
+    return [pid for pid in children(os.getpid()) if pid not in _live]
+
+
 class Process:
-    """One running child; `on_exit(returncode)` comes once, `on_output(bytes)` as it writes."""
+    """One running child; `on_exit(returncode)` comes once, `on_output(bytes)` as it writes.
+
+    `kin`: who descended from it at the last look; `survivors`: how many of them had to be ended after its exit.
+    """
 
     def __init__(
         self,
@@ -71,50 +136,86 @@ class Process:
         *,
         on_exit: Callable[[int], None],
         on_output: Callable[[bytes], None],
+        lock: Path | None = None,
     ) -> None:
-        """Start it. Main thread only: PDEATHSIG follows the thread that forks. OSError if the system refuses."""
+        """Start it, holding `lock` until it ends. OSError if the system refuses.
+
+        Main thread only: PDEATHSIG follows the thread that forks.
+        """
+        assert threading.current_thread() is threading.main_thread()
         self._loop = asyncio.get_running_loop()
         self._on_exit, self._on_output = on_exit, on_output
         self._pidfd: int | None = None
-        self._pipe, writer = os.pipe()
-        try:
+        self.mark = f"{run_token()}.{next(_numbers)}"
+        self.kin: frozenset[Identity] = frozenset()
+        self.survivors = 0
+        _leave_room()
+        with ExitStack() as ours, ExitStack() as reading:
+            held = [] if lock is None else [_locked(lock)]
+            for descriptor in held:  # from now on the child alone holds it
+                ours.callback(os.close, descriptor)
+            self._pipe, writer = os.pipe()
+            ours.callback(os.close, writer)
+            reading.callback(os.close, self._pipe)
             os.set_blocking(self._pipe, False)
-            self._popen = subprocess.Popen(
-                command.arguments,
-                env=dict(command.environ),
-                cwd=command.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=writer,
-                stderr=writer,
-                start_new_session=True,
-            )
-        except BaseException:
-            os.close(self._pipe)
-            raise
-        finally:
-            os.close(writer)
+            self._popen = self._start(command, writer, held)
+            reading.pop_all()
         self.pid = self._popen.pid
+        _live[self.pid] = self.mark
         self._loop.add_reader(self._pipe, self._read)
         self._watch()
 
+    def _start(self, command: Launch, output: int, held: list[int]) -> subprocess.Popen[bytes]:
+        handed = {LIFE_VARIABLE: str(_life()), MARK_VARIABLE: self.mark}
+        for descriptor in held:
+            handed[LOCK_VARIABLE] = str(descriptor)
+        return subprocess.Popen(
+            command.arguments,
+            env=dict(command.environ) | handed,
+            cwd=command.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=(_life(), *held),
+        )
+
+    def look(self) -> list[int]:
+        """Remember who descends from it now; return their pids with its own."""
+        orphans = [pid for pid in adopted() if belongs(pid, self.pid, self.mark)]
+        pids = [*descendants(self.pid), *orphans, *(pid for orphan in orphans for pid in descendants(orphan))]
+        found = {who for pid in pids if (who := identity(pid)) is not None}
+        self.kin = frozenset(found | {who for who in self.kin if identity(who.pid) == who})
+        return [self.pid, *(who.pid for who in self.kin)]
+
+    def ask(self) -> None:
+        """Ask the process itself to end; a stopped process must be continued to hear it."""
+        self._signal(os.kill, signal.SIGTERM, signal.SIGCONT)
+
     def terminate(self) -> None:
-        """Ask the group to stop; a stopped process must be continued to hear it."""
-        self._signal_group(signal.SIGTERM)
-        self._signal_group(signal.SIGCONT)
+        """Ask the whole group."""
+        self._signal(os.killpg, signal.SIGTERM, signal.SIGCONT)
 
     def abort(self) -> None:
         """Have faulthandler write every thread's stack into the log."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGABRT)
+        self._signal(os.kill, signal.SIGABRT, signal.SIGCONT)
 
     def kill(self) -> None:
-        self._signal_group(signal.SIGKILL)
+        """End the group and everybody who descends from it."""
+        self._end_kin()
+        self._signal(os.killpg, signal.SIGKILL)
 
-    def _signal_group(self, number: signal.Signals) -> None:
-        # The leader is reaped only in `_ended`, so that until then its number names no other group.
+    def _end_kin(self) -> int:
+        with suppress(OSError):  # no descriptor left: then those who are known
+            self.look()
+        return sum([send(who, signal.SIGKILL) for who in self.kin])
+
+    def _signal(self, how: Callable[[int, int], None], *numbers: signal.Signals) -> None:
+        # The leader is reaped only in `_ended`, so that until then its number names nobody else.
         if self._popen.returncode is None:
             with suppress(ProcessLookupError):
-                os.killpg(self.pid, number)
+                for number in numbers:
+                    how(self.pid, number)
 
     def _watch(self) -> None:
         try:
@@ -134,8 +235,10 @@ class Process:
         if self._pidfd is not None:
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
-        self.kill()  # its own children, if it left any
+        self.survivors = self._end_kin()
+        self._signal(os.killpg, signal.SIGKILL)
         returncode = self._popen.wait()
+        del _live[self.pid]
         for _ in range(DRAIN_READS):
             if not self._read():
                 break

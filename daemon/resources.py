@@ -2,51 +2,81 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 VMSTAT = Path("/proc/vmstat")
+BUSY_PERCENT = 90.0  # of one core: a process that does nothing else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """A child and its descendants together. `cpu_percent`: of one core, since the previous look."""
+    """A child and its descendants together. `cpu_percent`: of one core, since the previous look; `busy_s`: for how
+    long it has been BUSY_PERCENT or more without a break; `open_files`: of the child itself, and how many it may have,
+    0 if the system does not say."""
 
     rss_mb: float
     cpu_s: float
     cpu_percent: float
+    busy_s: float = 0.0
+    open_files: int = 0
+    open_files_limit: int = 0
 
 
 class Meter:
-    """Looks at all children in one pass over the process table."""
+    """Looks at all children in one pass."""
 
     def __init__(self) -> None:
-        self._last: dict[int, tuple[float, float]] = {}
+        self._last: dict[int, tuple[Usage, float]] = {}
 
-    def read(self, pids: Iterable[int], now_s: float) -> dict[int, Usage]:
-        """Return the usage of each child that is still there. Each leads a session, which its descendants share."""
-        totals = {pid: (0.0, 0.0) for pid in pids}
-        for process in psutil.Process().children(recursive=True):
-            try:
-                leader = os.getsid(process.pid)
-                memory, times = process.memory_info(), process.cpu_times()
-            except (psutil.Error, OSError):  # ended while we looked
-                continue
-            if leader in totals:
-                rss_mb, cpu_s = totals[leader]
-                totals[leader] = (rss_mb + memory.rss / 1e6, cpu_s + times.user + times.system)
-        usages = {pid: self._usage(pid, rss_mb, cpu_s, now_s) for pid, (rss_mb, cpu_s) in totals.items() if rss_mb}
-        self._last = {pid: (usage.cpu_s, now_s) for pid, usage in usages.items()}
+    def read(self, families: Mapping[int, Iterable[int]], now_s: float) -> dict[int, Usage]:
+        """Return the usage of each child that is still there; `families`: its pid -> its own and its descendants'."""
+        usages = {}
+        for pid, family in families.items():
+            used = [each for each in map(_memory_and_cpu, family) if each]
+            if used:
+                usages[pid] = self._usage(pid, sum(rss for rss, _ in used), sum(cpu for _, cpu in used), now_s)
+        self._last = {pid: (usage, now_s) for pid, usage in usages.items()}
         return usages
 
-    def _usage(self, pid: int, rss_mb: float, cpu_s: float, now_s: float) -> Usage:
-        cpu_before_s, before_s = self._last.get(pid, (cpu_s, now_s))
-        spent_s, passed_s = max(0.0, cpu_s - cpu_before_s), now_s - before_s
-        return Usage(rss_mb=rss_mb, cpu_s=cpu_s, cpu_percent=100 * spent_s / passed_s if passed_s else 0.0)
+    def _usage(self, pid: int, rss_bytes: int, cpu_s: float, now_s: float) -> Usage:
+        before, before_s = self._last.get(pid, (None, now_s))
+        passed_s = now_s - before_s
+        spent_s = max(0.0, cpu_s - before.cpu_s) if before else 0.0
+        cpu_percent = 100 * spent_s / passed_s if passed_s else 0.0
+        open_files, limit = _files(pid)
+        return Usage(
+            rss_mb=rss_bytes / 1e6,
+            cpu_s=cpu_s,
+            cpu_percent=cpu_percent,
+            busy_s=before.busy_s + passed_s if before and cpu_percent >= BUSY_PERCENT else 0.0,
+            open_files=open_files,
+            open_files_limit=limit,
+        )
+
+
+def _memory_and_cpu(pid: int) -> tuple[int, float] | None:
+    """Bytes and seconds; None if the process has ended."""
+    try:
+        process = psutil.Process(pid)
+        times = process.cpu_times()
+        return process.memory_info().rss, times.user + times.system
+    except psutil.Error:
+        return None
+
+
+def _files(pid: int) -> tuple[int, int]:
+    if sys.platform != "linux":
+        return 0, 0
+    try:
+        process = psutil.Process(pid)
+        return process.num_fds(), process.rlimit(psutil.RLIMIT_NOFILE)[0]
+    except psutil.Error:
+        return 0, 0
 
 
 def oom_kills(vmstat: Path = VMSTAT) -> int:

@@ -112,6 +112,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "scanner_hung": lambda event: f"[FAIL] {_label(event)} hangs{_detail(event)}",
     "breaker_opened": lambda event: f"[FAIL] {_label(event)} ended{_detail(event)}",
     "alert_raised": lambda event: f"[ALERT] {event['detail']}",
+    "alert_repeated": lambda event: f"[ALERT] Still: {event['detail']}",
     "alert_cleared": lambda event: f"[ALERT] Over: {event['alert'].replace('_', ' ')}",
     "breaker_closed": lambda event: f"[RESTART] {_label(event)} is well again",
     "orchestrator_stopping": lambda event: "[STOP] Stopping all scanners...",

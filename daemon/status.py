@@ -12,7 +12,8 @@ import msgspec
 from core.clock import utc_text
 from core.config import redacted
 from daemon.child import State
-from daemon.crew import LastExit, Member
+from daemon.child_logs import RATE_BYTES_S, ChildLog
+from daemon.crew import SPIN_S, LastExit, Member
 from daemon.plan import IN_SESSION
 from market import eastern
 from market.sessions import Calendar, Session
@@ -42,7 +43,9 @@ class Snapshot:
     market: dict[str, Any]
     members: Mapping[str, Member]
     database: Database
+    own_logs: tuple[ChildLog, ...] = ()
     journal_failed: int = 0
+    """Events that the journal's disk has refused, while it still refuses."""
 
 
 def document(snapshot: Snapshot) -> dict[str, Any]:
@@ -119,6 +122,8 @@ def _process(member: Member, snapshot: Snapshot) -> dict[str, Any]:
         "last_exit": _last_exit(member.last_exit),
         "beat_age_s": _age_s(heard.beat_s, snapshot.now_s) if live else None,
         "data_age_s": _age_s(heard.data_s, snapshot.now_s) if live else None,
+        "survivors": member.survivors,
+        "open_files": member.usage.open_files if member.usage else None,
         "rss_mb": round(member.usage.rss_mb, 1) if member.usage else None,
         "cpu_percent": round(member.usage.cpu_percent, 1) if member.usage else None,
         "progress": msgspec.to_builtins(heard.progress) if live and heard.progress else None,
@@ -145,6 +150,7 @@ def _coverage(members: Any) -> dict[str, Any]:
 def alerts(snapshot: Snapshot) -> list[dict[str, Any]]:
     """Return what a person should look at now, one entry a matter."""
     found = [_breaker_alert(member) for member in snapshot.members.values() if member.child.breaker_open]
+    found += [_spin_alert(member) for member in snapshot.members.values() if member.spins]
     for state in ("unreachable", "refusing"):
         if missing := [member for member in snapshot.members.values() if _upstream(member) == state]:
             found.append(_upstream_alert(state, missing))
@@ -154,16 +160,32 @@ def alerts(snapshot: Snapshot) -> list[dict[str, Any]]:
     if snapshot.journal_failed:
         text = f"{snapshot.journal_failed} events could not be written to the journal"
         found.append(_alert("journal_failed", None, None, text))
-    if dropped := sum(member.log.dropped for member in snapshot.members.values()):
-        found.append(_alert("logs_dropped", None, None, f"{dropped} writes to log files were refused by the disk"))
+    return found + _log_alerts(snapshot)
+
+
+def _log_alerts(snapshot: Snapshot) -> list[dict[str, Any]]:
+    logs = [*(member.log for member in snapshot.members.values()), *snapshot.own_logs]
+    found = []
+    if refused := sum(log.dropped for log in logs if log.disk_refuses):
+        found.append(_alert("logs_dropped", None, None, f"{refused} writes to log files were refused by the disk"))
+    for log in logs:
+        if log.floods(snapshot.now_s):
+            rate, left_out = RATE_BYTES_S / 1e6, log.dropped_bytes / 1e6
+            text = f"{log.process} writes more than {rate:g} MB/s to its log: {left_out:.1f} MB were left out"
+            found.append(_alert("log_flooded", log.process, None, text))
     return found
 
 
 def _breaker_alert(member: Member) -> dict[str, Any]:
     child = member.child
-    text = f"{child.name} fails again and again and is tried once a minute: {child.reason}".rstrip(": ")
+    text = f"{child.name} fails again and again and is tried again less often: {child.reason}".rstrip(": ")
     since = utc_text(member.last_exit.at) if member.last_exit else None
     return _alert("breaker_open", child.name, since, text)
+
+
+def _spin_alert(member: Member) -> dict[str, Any]:
+    text = f"{member.child.name} has done nothing but compute for {SPIN_S:g} s"
+    return _alert("cpu_spun", member.child.name, None, text)
 
 
 def _upstream(member: Member) -> Any:

@@ -6,6 +6,7 @@ pytz zones go through `localize`: given to datetime's constructor they mean loca
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 
 import pytz
 
@@ -101,6 +102,7 @@ def _daily(on: date, at: time, zone_name: str) -> datetime:
         return _utc(on, at, zone_name, is_dst=True)
 
 
+@lru_cache(maxsize=1024)  # the orchestrator asks for the same few moments each second
 def _utc(on: date, at: time, zone_name: str, *, is_dst: bool | None) -> datetime:
     return _zone(zone_name).localize(datetime.combine(on, at), is_dst=is_dst).astimezone(UTC)
 

@@ -11,6 +11,10 @@ LARGEST_DAY_RANGE = 100.0
 """A day's high above this many times its low is a unit fault (cents for dollars) or a split half applied."""
 OUTSIDE_DAY_RANGE = 1.5
 """A price may leave its day's range by a late print, not by half of itself."""
+JUMP = 1.5
+"""From one trade to the next a price seldom moves by more than half of itself."""
+AGREEMENT = 1.2
+"""Two prices of the same minutes, from two sources or after a halt, are not further apart than this."""
 FUTURE_TOLERANCE = timedelta(seconds=60)
 """Clocks differ. A time further ahead would outlast every true trade until then."""
 
@@ -39,6 +43,28 @@ def why_tick_refused(tick: Tick, *, at: datetime) -> str | None:
     return None if adds_up(tick.price, tick.change, tick.change_percent) else "change"
 
 
+def agree(one: float, other: float) -> bool:
+    """True if two prices told within minutes can be of one market."""
+    return _ratio(one, other) <= AGREEMENT
+
+
+def jumps(
+    price: float,
+    *,
+    last: float | None,
+    previous_close: float | None = None,
+    day: tuple[float, float] | None = None,
+) -> bool:
+    """True if neither the last price, the previous close nor the day's low and high support `price`.
+
+    Where nothing is known nothing can be said: False.
+    """
+    if day is not None and day[0] <= price <= day[1]:
+        return False
+    known = [each for each in (last, previous_close) if each is not None]
+    return bool(known) and all(_ratio(price, each) > JUMP for each in known)
+
+
 def adds_up(price: float | None, change: float | None, percent: float | None) -> bool:
     """True if the three describe the same move, with room for the source's rounding, or one of them is not known."""
     if price is None or change is None or percent is None:
@@ -52,6 +78,10 @@ def adds_up(price: float | None, change: float | None, percent: float | None) ->
 
 def _is_future(price_time: datetime | None, at: datetime) -> bool:
     return price_time is not None and price_time > at + FUTURE_TOLERANCE
+
+
+def _ratio(one: float, other: float) -> float:
+    return max(one, other) / min(one, other)
 
 
 def _near(price: float, low: float, high: float) -> bool:

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, Protocol
@@ -26,6 +27,9 @@ PRICE_GRACE = timedelta(minutes=15)
 
 EARLY_DAILY_DELAY = timedelta(minutes=30)
 """From an early close to the daily refresh: as long as from 16:00 to 16:30."""
+
+DAYS_KEPT = 1024
+"""Days in memory: the same few are asked for each second."""
 
 SessionKind = Literal["regular", "early"]
 DayKind = Literal["regular", "early", "holiday", "weekend", "closed"]
@@ -192,9 +196,13 @@ def build_calendar(settings: Market, *, read: Callable[[Path], str]) -> Calendar
         return _listed_calendar(listed, days, settings)
     if settings.calendar == "always":
         return RuleCalendar(
-            zone_name=settings.timezone, rule=_always_rule(settings.timezone), overrides=days, endless=True
+            zone_name=settings.timezone,
+            rule=lru_cache(DAYS_KEPT)(_always_rule(settings.timezone)),
+            overrides=days,
+            endless=True,
         )
-    return RuleCalendar(zone_name=settings.timezone, rule=_xnys_rule(opens, closes, settings.timezone), overrides=days)
+    rule = lru_cache(DAYS_KEPT)(_xnys_rule(opens, closes, settings.timezone))
+    return RuleCalendar(zone_name=settings.timezone, rule=rule, overrides=days)
 
 
 def _read(path: str, key: str, read: Callable[[Path], str]) -> str:

@@ -17,6 +17,7 @@ from core import tasks
 from core.clock import Clock, SystemClock
 from core.errors import FixByHand, Unreachable
 from core.files import make_folder, read_text
+from core.flight import FlightRecorder
 from core.logs import Sparing, get_logger
 from core.notify import Notifier
 from core.progress import Progress, Reporter
@@ -57,6 +58,8 @@ class Context:
     once: bool
     refusals: Sparing
     """A ticker whose numbers are refused is named once an hour, however often it is asked for."""
+    flight: FlightRecorder | None
+    """Keeps what comes as it came; None where the settings do not ask for it."""
 
     @classmethod
     def build(
@@ -79,12 +82,13 @@ class Context:
             settings=settings,
             clock=clock,
             calendar=build_calendar(settings.market, read=read_text),
-            pulse=Pulse(notifier, clock, report),
+            pulse=Pulse(notifier, clock, report, heartbeat_timeout_s=settings.supervisor.heartbeat_timeout_s),
             stop=stop,
             trust=build_trust(ca_file=network.ca_file, state_dir=state_dir),
             budget=Budget(state_dir, start_per_s=network.start_requests_per_s, max_per_s=network.max_requests_per_s),
             once=once,
             refusals=Sparing(every_s=3600.0),
+            flight=_flight_recorder(name, settings, clock),
         )
 
     def session(self) -> Session | None:
@@ -105,6 +109,14 @@ class Context:
         finally:
             await tasks.cancel_all(list(waiting))
         return self.stop.is_set()
+
+
+def _flight_recorder(name: str, settings: Settings, clock: Clock) -> FlightRecorder | None:
+    wanted_mb = {"prices": settings.prices.flight_recorder_mb, "metrics": settings.metrics.flight_recorder_mb}
+    if not (limit_mb := wanted_mb.get(name, 0)):
+        return None
+    folder = Path(settings.state.dir) / "flight" / name
+    return FlightRecorder(folder, scanner=name, limit_mb=limit_mb, clock=clock)
 
 
 async def origin_of(context: Context, url: str) -> Origin | None:
@@ -158,7 +170,9 @@ Work = Callable[[Context], Awaitable[int | None]]
 
 
 async def run_scanner(context: Context, work: Work) -> int | None:
-    """Run `work` with its heartbeat beside it."""
+    """Run `work` with its heartbeat beside it, and its flight recorder if there is one."""
+    if context.flight is not None:
+        context.flight.start()
     beating = tasks.spawn(
         context.pulse.run(context.stop),
         name="pulse",
@@ -170,6 +184,8 @@ async def run_scanner(context: Context, work: Work) -> int | None:
         context.pulse.beat()  # what the last cycle came to
         context.pulse.stopping()
         await tasks.cancel_all([beating])
+        if context.flight is not None:
+            await asyncio.to_thread(context.flight.close)
 
 
 def minute_of(at: datetime) -> datetime:

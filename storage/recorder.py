@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import json
 import os
 import sys
@@ -21,9 +22,9 @@ from msgspec import Meta
 from sqlalchemy import func, select
 
 from core.clock import Clock, SystemClock
-from core.files import read_text
+from core.files import open_to_follow, read_text
 from core.logs import get_logger
-from core.notify import Notifier
+from core.notify import Notifier, beat_interval_s
 from core.program import run
 from core.settings import Settings
 from market.sessions import build_calendar
@@ -75,7 +76,7 @@ class Journal:
             yield from _rest(self._file, torn_too=True)  # nobody appends to it any more
             self.close()
         if self._file is None and self._path.exists():
-            self._file = self._path.open("rb")
+            self._file = open_to_follow(self._path)
         if self._first:
             # After the current file is open: a rotation in between then shows a line twice, never not at all.
             self._first = False
@@ -91,7 +92,7 @@ class Journal:
     def _read_rotated(self) -> Iterator[bytes]:
         rotated = self._path.with_name(self._path.name + ".1")
         if rotated.exists():
-            with rotated.open("rb") as file:
+            with open_to_follow(rotated) as file:
                 yield from _rest(file, torn_too=True)
 
     def _was_rotated(self, file: BinaryIO) -> bool:
@@ -172,10 +173,13 @@ async def main(settings: Settings, stop: asyncio.Event, notifier: Notifier, cloc
         housekeeper = await asyncio.to_thread(Housekeeper, writer, calendar, settings.retention)
         notifier.ready()
         log.info("recorder_started", journal=settings.state.dir)
+        beat_s, beaten_s = beat_interval_s(settings.supervisor.heartbeat_timeout_s), -math.inf
         while True:
             stopping = stop.is_set()
             await asyncio.to_thread(recorder.drain)
-            notifier.beat(facts={"events_recorded": recorder.recorded, "lines_refused": recorder.refused})
+            if stopping or clock.monotonic_s() - beaten_s >= beat_s:
+                beaten_s = clock.monotonic_s()
+                notifier.beat(facts={"events_recorded": recorder.recorded, "lines_refused": recorder.refused})
             if stopping:
                 break
             await asyncio.to_thread(housekeeper.work_if_due, clock.utc_now())

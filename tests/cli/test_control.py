@@ -12,7 +12,7 @@ import pytest
 from cli.common import show
 from cli.control import _screen
 from tests.fix_cli import COMMAND, TIME, Ended, Run, clean_environ, fits_80_columns, tickerd, times_in
-from tests.fix_daemon import CALM, Daemon, running_daemon, wait_until
+from tests.fix_daemon import CALM, QUICK, Daemon, running_daemon, wait_until
 
 PROCESS = set(
     [
@@ -53,6 +53,7 @@ def test_nobody_there_is_exit_3_for_each_command(here: Run) -> None:
         ("start", "prices"),
         ("stop", "prices"),
         ("restart", "prices"),
+        ("reload",),
     ):
         here(*words).fails(3, ".tickerd/control.sock: no orchestrator answers; start it with `tickerd run`")
 
@@ -168,3 +169,36 @@ def test_a_process_that_is_wanted_and_does_not_run_is_exit_1(tmp_path: Path) -> 
         assert ended.code == 1
         (process,) = ended.json()["processes"]
         assert process["last_exit"].keys() == {"at", "code", "signal", "cause"}
+
+
+def test_a_reload_shows_what_changed_and_what_is_left_to_do(tmp_path: Path) -> None:
+    with running_daemon(tmp_path, {"prices": "stub_beats", **CALM}) as started:
+        started.in_state("prices", "running")
+        assert ask(started, "reload").out == "nothing has changed\n"
+        file = tmp_path / "config.toml"
+        more = '[prices]\ncycle_s = 30\n[universe]\nlimit = 5\n[alerts]\ncommand = "mail me"\n'
+        file.write_text(QUICK + more)
+        ended = ask(started, "reload")
+        assert (ended.code, ended.err) == (0, "")
+        assert ended.out.splitlines() == [
+            "prices.cycle_s: 60.0 -> 30.0",
+            'alerts.command: "" -> "***"',
+            "universe.limit: 0 -> 5",
+            "restarted: prices",
+            "restart tickerd to apply universe.limit",
+        ]
+        document = ask(started, "reload", "--json").json()
+        assert document.keys() == {"version", "applied", "later", "restarted", "advice"}
+        assert document["later"] == [{"key": "universe.limit", "old": 0, "new": 5}]
+
+        pid = started.in_state("prices", "running")["pid"]
+        file.write_text(QUICK + "[prices]\ncycle_s = 0\n")
+        ask(started, "reload").fails(78, "config.toml: prices.cycle_s: ", "; give a number above 0")
+        assert started.in_state("prices", "running")["pid"] == pid
+
+
+def test_what_only_the_daemon_finds_wrong_is_said_as_if_the_command_had_found_it(tmp_path: Path) -> None:
+    with running_daemon(tmp_path, CALM) as started:
+        started.in_state("recorder", "running")
+        (tmp_path / "config.toml").write_text(QUICK.replace("[market]\n", '[market]\noverrides_file = "absent"\n'))
+        ask(started, "reload").fails(78, "tickerd: ", "absent: market.overrides_file: cannot be read")

@@ -181,3 +181,13 @@ def test_the_moment_without_a_file_in_a_rotation_is_waited_for(tmp_path: Path, m
 def test_a_log_that_may_not_be_read_is_said(tmp_path: Path) -> None:
     write_log(tmp_path, "x\n").chmod(0)
     tickerd("logs", "metrics", folder=tmp_path).fails(78, "metrics.jsonl: cannot be read; allow this user to read it")
+
+
+def test_a_log_folder_that_may_not_be_read_is_said(tmp_path: Path) -> None:
+    folder = write_log(tmp_path, "x\n").parent
+    folder.chmod(0)
+    try:
+        ended = tickerd("logs", "metrics", folder=tmp_path)
+    finally:
+        folder.chmod(0o700)
+    ended.fails(78, "logs: logging.dir: cannot be read; allow this user to read it")

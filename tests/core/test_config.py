@@ -141,6 +141,8 @@ def test_a_value_out_of_range_is_told_with_the_range(tmp_path: Path, key: str, v
                 "wss://h:65536/",
                 "wss:///path",
                 "wss://a..b/",
+                *("wss://[1:2]/", "wss://[12345::]/", "wss://[1::2::3]/", "wss://[:]/", "wss://[1::2/", "wss://[@h/"),
+                "wss://\u2100.com/",
             )
         ],
     ],
@@ -170,6 +172,8 @@ def test_a_text_of_the_wrong_form_is_told_with_the_right_form(tmp_path: Path, ke
         ("network.proxy", "http://proxy:60000"),
         ("prices.stream_url", "wss://h:8443?version=2"),
         ("prices.stream_url", "wss://streamer.example.org"),
+        ("prices.stream_url", "wss://[::1]:8443/?version=2"),
+        ("prices.stream_url", "wss://[2001:db8::8:800:200c:417a]"),
     ],
 )
 def test_a_text_of_the_right_form_is_taken_as_it_is(tmp_path: Path, key: str, value: str) -> None:

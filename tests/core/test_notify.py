@@ -57,6 +57,19 @@ def test_ready_stopping_and_status_are_the_words_that_systemd_knows(supervisor: 
     close(notifier)
 
 
+def test_a_status_is_said_once_until_it_changes_or_did_not_arrive(supervisor: socket.socket) -> None:
+    notifier = Notifier(supervisor.getsockname())
+    for text in ("receiving", "receiving", "away", "receiving"):
+        notifier.status(text)
+    assert [supervisor.recv(99) for _ in range(3)] == [b"STATUS=receiving", b"STATUS=away", b"STATUS=receiving"]
+    address, notifier._address = notifier._address, "/nowhere"
+    notifier.status("lost")
+    notifier._address = address
+    notifier.status("lost")
+    assert supervisor.recv(99) == b"STATUS=lost"
+    close(notifier)
+
+
 def test_a_reload_says_when_and_a_stop_how_long_it_may_take(supervisor: socket.socket) -> None:
     notifier = Notifier(supervisor.getsockname())
     notifier.reloading(monotonic_s=12.5)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from core.settings import Supervisor
 from daemon.child import (
@@ -14,10 +14,13 @@ from daemon.child import (
     Child,
     Event,
     Exited,
+    Files,
     Memory,
     Moment,
     Order,
+    Outcome,
     Ready,
+    Reloaded,
     Restart,
     Resumed,
     Spawned,
@@ -217,7 +220,11 @@ def test_after_a_stand_still_of_the_daemon_no_child_is_overdue() -> None:
 
 def test_the_close_stops_a_child_politely_then_by_force() -> None:
     with running() as play:
-        assert play.feed(Want(wanted=False, reason="closed")) == ["terminate"]
+        assert play.feed(Want(wanted=False, reason="closed")) == ["ask"]
+        assert play.feed(Tick(), after_s=3.9) == []
+        assert play.feed(Tick(), after_s=0.1) == ["terminate"]
+        assert play.feed(Tick(), after_s=3.9) == []
+        assert play.feed(Tick(), after_s=0.1) == ["kill"]
         assert play.feed(Tick(), after_s=7.9) == []
         assert play.feed(Tick(), after_s=0.1) == ["kill"]
         assert play.feed(Exited(signal=9)) == []
@@ -228,20 +235,20 @@ def test_the_close_stops_a_child_politely_then_by_force() -> None:
 def test_a_plan_that_repeats_itself_each_second_does_not_put_off_the_kill() -> None:
     with running() as play:
         orders = [order for _ in range(9) for order in play.feed(Want(wanted=False), after_s=1) + play.feed(Tick())]
-        assert orders == ["terminate", "kill"]
+        assert orders == ["ask", "terminate", "kill"]
 
 
 def test_a_stop_during_the_start_and_a_want_during_the_stop_never_make_two() -> None:
     play = Play()
     play.feed(Want(wanted=True))
-    assert play.feed(Want(wanted=False)) == ["terminate"]
+    assert play.feed(Want(wanted=False)) == ["ask"]
     assert play.feed(Want(wanted=True)) == []
     assert play.feed(Exited(signal=15)) == ["spawn"]
 
 
 def test_a_manual_stop_stays_stopped_for_its_session() -> None:
     with running() as play:
-        assert play.feed(Stop()) == ["terminate"]
+        assert play.feed(Stop()) == ["ask"]
         play.feed(Exited(code=0))
         assert play.child.state is State.HELD
         assert play.feed(Want(wanted=True, session="2026-11-23")) == []
@@ -258,7 +265,7 @@ def test_a_manual_stop_for_ever_outlives_its_session() -> None:
 
 def test_a_manual_restart_ends_and_starts_without_counting_as_a_failure() -> None:
     with running() as play:
-        assert play.feed(Restart()) == ["terminate"]
+        assert play.feed(Restart()) == ["ask"]
         assert play.feed(Exited(signal=15)) == ["spawn"]
         assert (play.child.restarts, play.child.failures) == (0, ())
 
@@ -302,10 +309,60 @@ def test_daily_work_that_was_stopped_has_not_finished() -> None:
 def test_too_much_memory_ends_politely_at_the_soft_limit_and_at_once_at_the_hard_one() -> None:
     with running() as play:
         assert play.feed(Memory(450.0), after_s=60) == []  # it may still be loading
-        assert play.feed(Memory(450.0), after_s=1) == ["terminate"]
+        assert play.feed(Memory(450.0), after_s=1) == ["ask"]
         assert play.feed(Exited(code=0)) == ["spawn"]
         assert play.changes[-2].cause == "memory"
         assert play.feed(Memory(601.0)) == ["kill"]
+
+
+def test_a_child_that_leaks_files_is_renewed_before_it_fails() -> None:
+    with running() as play:
+        assert play.feed(Files(open=3686, limit=4096)) == []
+        assert play.feed(Files(open=3687, limit=4096)) == ["ask"]
+        assert play.child.reason == "has 3687 of 4096 files open"
+        assert play.feed(Files(open=3687, limit=4096)) == []
+        assert play.feed(Exited(code=0)) == ["spawn"]
+        assert (play.changes[-2].cause, len(play.child.failures)) == ("files", 1)
+
+
+def test_what_failed_for_its_configuration_is_tried_at_once_when_that_is_read_anew() -> None:
+    with running() as play:
+        play.feed(Exited(code=78))
+        assert play.feed(Tick(), after_s=59) == []
+        assert play.feed(Reloaded()) == ["spawn"]
+        assert not play.child.breaker_open
+
+
+def test_what_failed_for_another_reason_waits_on_when_the_configuration_is_read_anew() -> None:
+    with running(luck=0.1) as play:
+        fail(play, 5)
+        assert play.feed(Reloaded()) == []
+        assert (play.child.state, play.child.breaker_open) == (State.OPEN, True)
+        assert play.feed(Reloaded(changed=True)) == ["spawn"]
+
+
+def test_a_stopped_child_stays_stopped_when_the_configuration_is_read_anew() -> None:
+    with running() as play:
+        play.feed(Exited(code=78))
+        play.feed(Stop())
+        assert play.feed(Reloaded()) == []
+        assert play.feed(Reloaded(changed=True)) == []
+        assert play.child.state is State.HELD
+
+
+def test_a_child_with_other_settings_begins_anew_and_that_is_no_failure() -> None:
+    with running() as play:
+        assert play.feed(Reloaded(changed=True)) == ["ask"]
+        assert play.feed(Exited(code=0)) == ["spawn"]
+        assert (play.child.failures, play.events[-1]) == ((), "scanner_started")
+
+
+def test_new_limits_hold_from_the_reload_on() -> None:
+    with running() as play:
+        play.limits = Supervisor(heartbeat_timeout_s=5)
+        play.feed(Reloaded())
+        assert play.feed(Tick(), after_s=4.9) == []
+        assert play.feed(Tick(), after_s=0.1) == ["abort"]
 
 
 def test_a_kill_by_the_kernel_for_memory_is_called_oom() -> None:
@@ -331,61 +388,122 @@ def test_a_system_that_refuses_a_process_means_a_pause() -> None:
 def test_a_child_is_renewed_after_its_longest_run() -> None:
     with running(limits=Supervisor(max_runtime_s=100, heartbeat_timeout_s=200)) as play:
         assert play.feed(Tick(), after_s=99) == []
-        assert play.feed(Tick(), after_s=1) == ["terminate"]
+        assert play.feed(Tick(), after_s=1) == ["ask"]
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """Whatever happens in whatever order: one copy, a manual stop holds, restarts are bounded."""
+    """Whatever happens in whatever order. The invariants that hold of one child at each step, without its system:
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.child = Child(name="prices")
+    I1 never two copies; I2 who should run is down no longer than its pause; I3 who should not is on its way out;
+    I5 each change of state is one event; I6 restarts are bounded; I7 a manual stop stays.
+    """
+
+    @initialize(
+        once=st.booleans(),
+        luck=st.floats(min_value=0, max_value=0.999),
+        limits=st.sampled_from([LIMITS, Supervisor(breaker_count=1), Supervisor(max_runtime_s=50, stop_timeout_s=60)]),
+    )
+    def begin(self, once: bool, luck: float, limits: Supervisor) -> None:
+        self.child = Child(name="prices", once=once)
+        self.luck, self.limits = luck, limits
         self.now_s = 0.0
         self.alive: set[int] = set()
         self.spawned = 0
         self.session = 0
-        self.held = False
-        self.wanted = False
+        self.held = self.wanted = self.refuses = False
+        self.spawns_s: list[float] = []
 
     def feed(self, event: Event) -> None:
-        before = self.child.state
-        outcome = step(self.child, event, Moment(now_s=self.now_s, limits=LIMITS, luck=0.5))
+        before = self.child
+        outcome = step(self.child, event, Moment(now_s=self.now_s, limits=self.limits, luck=self.luck))
         self.child = outcome.child
-        states = [change.to_state for change in outcome.changes]
-        assert bool(states) or before is self.child.state, "a state changed without its event"
-        assert not states or states[-1] is self.child.state
-        if "spawn" in outcome.orders:
-            assert not self.held, "a manual stop did not hold"
+        self.changed_as_told(before.state, outcome)
+        for order in outcome.orders:
+            self.obey(order)
+
+    def changed_as_told(self, before: State, outcome: Outcome) -> None:
+        """I5: the events tell the way from the state before to the state after, without a gap."""
+        at = before
+        for change in outcome.changes:
+            assert change.from_state is at
+            assert change.from_state is not State.STOPPING or change.to_state is not State.STOPPING
+            at = change.to_state
+        assert at is outcome.child.state
+
+    def obey(self, order: Order) -> None:
+        if order != "spawn":
+            assert self.alive, f"{order} of a child that does not live"
+            return
+        assert not self.held, "I7: a manual stop did not hold"
+        assert not self.alive, "I1: a second copy"
+        self.spawns_s.append(self.now_s)
+        if self.refuses:
+            self.feed(SpawnFailed("no descriptor left"))
+        else:
             self.spawned += 1
             self.alive.add(self.spawned)
             self.feed(Spawned(self.spawned))
 
-    @rule(wanted=st.booleans())
-    def plan_speaks(self, wanted: bool) -> None:
+    def anew(self) -> None:
+        """The plan or a person spoke: starts before that are no restarts of ours."""
+        self.spawns_s = []
+
+    @rule(wanted=st.booleans(), enabled=st.booleans())
+    def plan_speaks(self, wanted: bool, enabled: bool) -> None:
+        if wanted != self.wanted:
+            self.anew()
         self.wanted = wanted
-        self.feed(Want(wanted=wanted, session=str(self.session)))
+        self.feed(Want(wanted=wanted, enabled=enabled, session=str(self.session)))
 
     @rule()
     def next_session(self) -> None:
         self.session += 1
         self.held = False
+        self.anew()
         self.feed(Want(wanted=self.wanted, session=str(self.session)))
 
-    @rule(passed_s=st.floats(min_value=0.01, max_value=100))
+    @rule(passed_s=st.one_of(st.floats(min_value=0.01, max_value=2), st.floats(min_value=2, max_value=200)))
     def time_passes(self, passed_s: float) -> None:
-        self.now_s += passed_s
+        """As in the shell: the alarm rings when it is set for."""
+        end_s = self.now_s + passed_s
+        while self.child.wake_s is not None and self.child.wake_s <= end_s:
+            self.now_s = max(self.now_s, self.child.wake_s)
+            self.feed(Tick())
+        self.now_s = end_s
         self.feed(Tick())
 
     @precondition(lambda self: self.alive)
-    @rule(code=st.sampled_from([0, 1, 69, 75, 78]))
-    def process_ends(self, code: int) -> None:
+    @rule(code=st.sampled_from([0, 1, 69, 75, 78, None]))
+    def process_ends(self, code: int | None) -> None:
         self.alive.clear()
-        self.feed(Exited(code=code))
+        self.feed(Exited(code=code, signal=11 if code is None else None))
 
-    @rule(event=st.sampled_from([Ready(), Beat(), Resumed(), Memory(500.0), Memory(700.0), Stalled("no data")]))
+    @precondition(lambda self: self.alive)
+    @rule(times=st.integers(min_value=1, max_value=12), code=st.sampled_from([0, 1, 75]))
+    def process_fails_as_often_as_it_is_started(self, times: int, code: int) -> None:
+        for _ in range(times):
+            if self.alive:
+                self.alive.clear()
+                self.feed(Exited(code=code))
+            else:
+                self.time_passes(1.0)
+
+    @precondition(lambda self: self.alive)
+    @rule(
+        event=st.sampled_from(
+            [Ready(), Beat(), Memory(500.0), Memory(700.0), Files(open=99, limit=100), Stalled("no data")]
+        )
+    )
     def child_speaks(self, event: Event) -> None:
-        if self.alive:
-            self.feed(event)
+        self.feed(event)
+
+    @rule()
+    def machine_wakes_up(self) -> None:
+        self.feed(Resumed())
+
+    @rule(refuses=st.booleans())
+    def system_refuses_processes(self, refuses: bool) -> None:
+        self.refuses = refuses
 
     @rule()
     def operator_stops(self) -> None:
@@ -395,12 +513,49 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(event=st.sampled_from([Start(), Restart()]))
     def operator_starts(self, event: Event) -> None:
         self.held = False
+        self.anew()
         self.feed(event)
+
+    @rule(changed=st.booleans())
+    def configuration_is_read_anew(self, changed: bool) -> None:
+        self.anew()
+        self.feed(Reloaded(changed=changed))
 
     @invariant()
     def never_two_alive(self) -> None:
+        """I1."""
         assert len(self.alive) <= 1
         assert (self.child.pid is not None) == bool(self.alive)
+        assert bool(self.alive) == (self.child.state in {State.STARTING, State.RUNNING, State.STOPPING})
+
+    @invariant()
+    def whoever_should_run_is_down_no_longer_than_its_pause(self) -> None:
+        """I2: also an open breaker tries again, for ever."""
+        if self.child.should_run and not self.alive:
+            assert self.child.wake_s is not None
+            assert self.child.wake_s <= self.now_s + self.limits.backoff_max_s
+
+    @invariant()
+    def whoever_should_not_run_is_on_its_way_out(self) -> None:
+        """I3: with a next rung within the time to stop."""
+        if self.alive and not self.child.should_run:
+            assert self.child.state is State.STOPPING
+        if self.child.state is State.STOPPING:
+            assert self.child.wake_s is not None
+            assert self.child.wake_s <= self.now_s + self.limits.stop_timeout_s
+
+    @invariant()
+    def restarts_are_bounded(self) -> None:
+        """I6: a burst, then one a probe; after what is merely away, a ramp and then half the longest pause."""
+        recent = [at_s for at_s in self.spawns_s if at_s > self.now_s - self.limits.breaker_window_s]
+        ramp = 8
+        assert len(recent) <= self.limits.breaker_count + ramp + self.limits.breaker_window_s / 30
+
+    @invariant()
+    def whoever_is_stopped_by_hand_stays_stopped(self) -> None:
+        """I7."""
+        if self.held:
+            assert self.child.state in {State.HELD, State.STOPPING, State.DISABLED}
 
     @invariant()
     def whoever_waits_for_time_has_an_alarm(self) -> None:

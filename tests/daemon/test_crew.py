@@ -1,18 +1,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import signal
-from collections.abc import AsyncIterator, Mapping
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from structlog.testing import capture_logs
+
 from core.clock import SystemClock
+from core.files import FileLock
 from core.settings import Logging, Settings, Supervisor
+from core.settings import State as StateSection
 from daemon.child import Change, Start, State, Stop, Want
 from daemon.crew import Crew, Program
 from daemon.journal import Journal
 from daemon.process import Launch, launch
+from daemon.resources import Usage
 from tests.fix_daemon import is_alive, stub_environ
 
 CLOCK = SystemClock()
@@ -24,16 +32,23 @@ class Scene:
 
     def __init__(self, folder: Path, modules: Mapping[str, str], supervisor: Supervisor) -> None:
         self.changes: list[Change] = []
+        self.on_change: Callable[[Change], None] = lambda _: None
         self.crew = Crew(
             {name: Program(module=module) for name, module in modules.items()},
-            settings=Settings(logging=Logging(dir=str(folder)), supervisor=supervisor),
+            settings=Settings(
+                state=StateSection(dir=str(folder)), logging=Logging(dir=str(folder)), supervisor=supervisor
+            ),
             clock=CLOCK,
             journal=Journal(folder),
             luck=lambda: 0.5,
             held={},
             launch=lambda module, notify: self.start(module, notify, folder),
-            on_change=self.changes.append,
+            on_change=self.told,
         )
+
+    def told(self, change: Change) -> None:
+        self.changes.append(change)
+        self.on_change(change)
 
     def start(self, module: str, notify: str, folder: Path) -> Launch:
         return launch(module, environ=stub_environ(), folder=folder, settings=folder / "settings.json", notify=notify)
@@ -101,7 +116,7 @@ async def test_a_child_that_stands_still_is_noticed_and_replaced(tmp_path: Path)
 async def test_a_child_that_crashes_again_and_again_opens_its_breaker_and_its_last_line_says_why(
     tmp_path: Path,
 ) -> None:
-    limits = Supervisor(breaker_count=2, backoff_max_s=0.1)
+    limits = Supervisor(breaker_count=2, backoff_max_s=2)
     async with scene(tmp_path, limits, crashes="stub_crashes") as play:
         play.crew.want({"crashes": WANTED})
         await play.reach("crashes", State.OPEN)
@@ -114,7 +129,7 @@ async def test_a_child_that_cannot_be_started_is_tried_again_later(tmp_path: Pat
         play.start = lambda module, notify, folder: Launch(arguments=["/no/such"], environ={}, folder=folder)  # type: ignore[method-assign]
         play.crew.want({"gone": WANTED})
         await play.reach("gone", State.BACKOFF)
-        assert "could not be started: cannot be started: [Errno 2]" in play.crew.members["gone"].child.reason
+        assert "could not be started: [Errno 2]" in play.crew.members["gone"].child.reason
 
 
 async def test_what_a_child_says_of_itself_is_kept_and_its_memory_measured(tmp_path: Path) -> None:
@@ -149,3 +164,84 @@ async def test_the_last_words_of_a_child_are_heard_before_its_exit(tmp_path: Pat
         await play.reach("words", State.OPEN)
         assert [change.event for change in play.changes] == ["scanner_started", "scanner_ready", "breaker_opened"]
         assert play.crew.members["words"].heard.status == "farewell"
+
+
+async def test_a_replacement_runs_before_anything_is_written_down(tmp_path: Path) -> None:
+    """A slow disk must not hold up a start, and the events keep their order all the same."""
+    async with scene(tmp_path, deaf="stub_deaf") as play:
+        play.crew.want({"deaf": WANTED})
+        await play.reach("deaf", State.RUNNING)
+        seen: list[tuple[str, int | None]] = []
+        play.on_change = lambda change: seen.append((change.event, play.crew.members["deaf"].child.pid))
+        pid = play.crew.members["deaf"].child.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await play.reach("deaf", State.RUNNING, "scanner_restarted")
+        assert [event for event, _ in seen] == ["scanner_failed", "scanner_restarted", "scanner_ready"]
+        assert len({running for _, running in seen}) == 1
+        assert seen[0][1] not in (None, pid)
+
+
+async def test_what_a_child_left_behind_is_ended_and_counted_and_its_replacement_runs(tmp_path: Path) -> None:
+    async with scene(tmp_path, leaves="stub_leaves") as play:
+        play.crew.want({"leaves": WANTED})
+        pid = await play.reach("leaves", State.RUNNING)
+        in_group, in_session, orphan = map(int, (tmp_path / "left").read_text().split())
+        play.crew.measure()
+        noted = json.loads((tmp_path / "children.json").read_text())["families"]
+        assert {each["pid"] for each in noted[0]["members"]} >= {pid, in_group, in_session}
+        with capture_logs() as logs:
+            os.kill(pid, signal.SIGKILL)
+            await play.reach("leaves", State.RUNNING, "scanner_restarted")
+        (told,) = [each for each in logs if each["event"] == "survivors_ended"]
+        assert (told["process"], told["pid"]) == ("leaves", pid)
+        assert told["survivors"] == play.crew.members["leaves"].survivors >= 2
+        assert not is_alive(in_group)
+        assert not is_alive(in_session)
+        os.kill(orphan, signal.SIGKILL)
+
+
+async def test_a_copy_that_nobody_here_started_keeps_a_second_one_out(tmp_path: Path) -> None:
+    async with scene(tmp_path, Supervisor(backoff_max_s=0.1), deaf="stub_deaf") as play:
+        lock = tmp_path / "children" / "deaf.lock"
+        lock.parent.mkdir()
+        with FileLock(lock):
+            play.crew.want({"deaf": WANTED})
+            await play.reach("deaf", State.BACKOFF)
+            assert "another copy of it still runs" in play.crew.members["deaf"].child.reason
+        await play.reach("deaf", State.RUNNING)
+
+
+async def test_a_child_that_leaks_descriptors_is_renewed(tmp_path: Path) -> None:
+    async with scene(tmp_path, leaks="stub_leaks") as play:
+        play.crew.want({"leaks": WANTED})
+        await play.reach("leaks", State.RUNNING)
+        play.crew.measure()
+        await play.reach("leaks", State.RUNNING, "scanner_restarted")
+        failed = next(change for change in play.changes if change.event == "scanner_failed")
+        assert failed.cause == "files"
+        assert re.fullmatch(r"has (5[89]|6\d) of 64 files open", failed.detail)
+
+
+async def test_a_stranger_cannot_say_that_a_child_is_ready(tmp_path: Path) -> None:
+    async with scene(tmp_path, waits="stub_waits") as play:
+        play.crew.want({"waits": WANTED})
+        await play.reach("waits", State.STARTING)
+        ready = "import socket, sys; socket.socket(1, 2).sendto(b'READY=1', chr(0) + sys.argv[1])"
+        stranger = await asyncio.create_subprocess_exec(sys.executable, "-c", ready, play.crew.beats.address[1:])
+        assert await stranger.wait() == 0
+        play.crew.beats.receive()
+        assert play.crew.beats.strangers == 1
+        assert play.crew.members["waits"].child.state is State.STARTING
+
+
+async def test_a_child_that_computes_without_end_is_told_once(tmp_path: Path) -> None:
+    async with scene(tmp_path, deaf="stub_deaf") as play:
+        play.crew.want({"deaf": WANTED})
+        await play.reach("deaf", State.RUNNING)
+        member = play.crew.members["deaf"]
+        with capture_logs() as logs:
+            for busy_s in (55.0, 60.0, 65.0, 0.0, 60.0):
+                play.crew._judge(member, Usage(rss_mb=9.0, cpu_s=busy_s, cpu_percent=100.0, busy_s=busy_s))
+        assert [each["busy_s"] for each in logs if each["event"] == "cpu_spun"] == [60, 60]
+        assert member.spins

@@ -102,11 +102,12 @@ def test_a_full_disk_is_counted_and_leaves_a_gap_in_the_numbers(tmp_path: Path) 
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (300, old_limit[1]))
         journal.write(CHANGE, AT)
+        assert journal.disk_refuses
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old_limit)
         signal.signal(signal.SIGXFSZ, old_handler)
     journal.write(CHANGE, AT)
-    assert journal.failed == 1
+    assert (journal.failed, journal.disk_refuses) == (1, False)
     numbers = [json.loads(line)["seq"] for line in (tmp_path / "events.jsonl").read_text().splitlines() if "}" in line]
     assert numbers == [1, 3]
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pty
 import signal
 import subprocess
 from pathlib import Path
@@ -47,16 +48,49 @@ def test_the_log_file_holds_the_events_as_json(tmp_path: Path) -> None:
     assert '"message":"scanner_started"' in text
 
 
-def test_under_nohup_a_closed_terminal_stops_nothing_and_without_it_everything_politely(tmp_path: Path) -> None:
+def test_under_nohup_a_closed_terminal_changes_nothing(tmp_path: Path) -> None:
     with running_daemon(tmp_path, before=("sh", "-c", "trap '' HUP; exec \"$@\"", "sh")) as daemon:
         daemon.in_state("recorder", "running")
         daemon.popen.send_signal(signal.SIGHUP)
         assert daemon.ask("restart", "recorder")["state"] == "stopping"
         daemon.in_state("recorder", "running")
+        assert "settings_reloaded" not in daemon.said
         assert daemon.end() == 0
+
+
+def test_without_nohup_a_hang_up_reads_the_configuration_again(tmp_path: Path) -> None:
     with running_daemon(tmp_path) as daemon:
-        daemon.in_state("recorder", "running")
-        assert daemon.end(signal.SIGHUP) == 0
+        pid = daemon.in_state("recorder", "running")["pid"]
+        (tmp_path / "config.toml").write_text(QUICK + "backoff_max_s = 7\n")
+        daemon.popen.send_signal(signal.SIGHUP)
+        wait_until(lambda: "settings_reloaded keys=['supervisor.backoff_max_s']" in daemon.said)
+        (tmp_path / "config.toml").write_text("[prices]\nno_such_key = 1\n")
+        daemon.popen.send_signal(signal.SIGHUP)
+        wait_until(lambda: "reload_refused" in daemon.said)
+        assert daemon.in_state("recorder", "running")["pid"] == pid
+        assert daemon.end() == 0
+
+
+def test_the_hang_up_of_a_terminal_that_is_gone_stops_everything_politely(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(QUICK)
+    leader, terminal = pty.openpty()
+    popen = subprocess.Popen(
+        command(tmp_path, CALM, "stub_done"),
+        cwd=tmp_path,
+        env=stub_environ(),
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
+    os.close(terminal)
+    try:
+        Daemon(popen=popen, folder=tmp_path).in_state("recorder", "running")
+        os.close(leader)
+        popen.send_signal(signal.SIGHUP)
+        assert popen.wait(15) == 0
+    finally:
+        popen.kill()
 
 
 def test_a_broken_pipe_does_not_stop_the_daemon(tmp_path: Path) -> None:
@@ -108,3 +142,13 @@ def test_a_daemon_without_standard_output_ends_without_a_traceback(tmp_path: Pat
         daemon.in_state("recorder", "running")
         assert daemon.end() == 0
     assert "Traceback" not in daemon.said
+
+
+def test_a_lock_file_with_the_pid_of_a_stranger_stops_no_start(tmp_path: Path) -> None:
+    """The kernel's lock decides, not a number that another process may have by now."""
+    (tmp_path / ".tickerd").mkdir()
+    (tmp_path / ".tickerd" / "lock").write_text(str(os.getpid()))
+    (tmp_path / ".tickerd" / "control.sock").write_text("no socket")
+    with running_daemon(tmp_path) as daemon:
+        daemon.in_state("recorder", "running")
+        assert (tmp_path / ".tickerd" / "lock").read_text() == str(daemon.popen.pid)

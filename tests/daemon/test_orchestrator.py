@@ -128,7 +128,7 @@ def test_a_closed_market_runs_the_recorder_alone_and_an_owed_refresh_once(tmp_pa
 
 
 def test_an_open_breaker_is_an_alert(tmp_path: Path) -> None:
-    toml = QUICK + "breaker_count = 2\nbackoff_max_s = 0.1\n"
+    toml = QUICK + "breaker_count = 2\n"
     with running_daemon(tmp_path, {"prices": "stub_crashes", **CALM}, toml=toml) as daemon:
         daemon.in_state("prices", "open")
         (alert,) = daemon.status()["alerts"]
@@ -169,14 +169,16 @@ def test_the_one_above_hears_ready_beats_and_the_end(tmp_path: Path) -> None:
         above.settimeout(10)
         with running_daemon(tmp_path, environ={"NOTIFY_SOCKET": str(tmp_path / "notify")}) as daemon:
             assert above.recv(1000) == b"READY=1"
+            assert above.recv(1000) == b"STATUS=market open, scanners DEGRADED (starting)"
             assert above.recv(1000) == b"WATCHDOG=1"
             daemon.in_state("recorder", "running")
+            wait_until(lambda: received(above) == b"STATUS=market open, scanners WAITING")
             assert daemon.end() == 0
             above.setblocking(False)
             heard = set()
             while message := received(above):
                 heard.add(message)
-    assert heard == {b"WATCHDOG=1", b"STOPPING=1"}
+    assert heard == {b"WATCHDOG=1", b"STOPPING=1\nEXTEND_TIMEOUT_USEC=7000000"}  # 2 s to stop, and 5
 
 
 def received(above: socket.socket) -> bytes:

@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from core.clock import SystemClock
-from daemon.process import Launch, Process, launch
+from daemon.process import SPARE_DESCRIPTORS, Launch, Process, StillHeld, launch
 from tests.fix_daemon import ROOT, is_alive, stub_environ
 
 CLOCK = SystemClock()
@@ -19,11 +21,11 @@ CLOCK = SystemClock()
 class Child:
     """A started process, what it wrote and how it ended."""
 
-    def __init__(self, arguments: Sequence[str], folder: Path) -> None:
-        self.output = b""
+    def __init__(self, arguments: Sequence[str], folder: Path, *, lock: Path | None = None) -> None:
+        self.output = bytearray()
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         start = Launch(arguments=arguments, environ=dict(os.environ), folder=folder)
-        self.process = Process(start, on_exit=self.ended.set_result, on_output=self._add)
+        self.process = Process(start, on_exit=self.ended.set_result, on_output=self._add, lock=lock)
 
     def _add(self, chunk: bytes) -> None:
         self.output += chunk
@@ -56,7 +58,7 @@ async def test_an_exit_is_seen_although_a_grandchild_holds_the_pipe_and_the_gran
     child = Child(python(code), tmp_path)
     before_s = CLOCK.monotonic_s()
     assert await child.end() == 0
-    assert CLOCK.monotonic_s() - before_s < 5
+    assert CLOCK.monotonic_s() - before_s < 1
     grandchild = int(child.output)
     async with asyncio.timeout(5):
         while is_alive(grandchild):
@@ -104,11 +106,107 @@ async def test_signals_to_a_child_that_has_ended_go_nowhere(tmp_path: Path) -> N
 
 
 async def test_a_program_that_does_not_exist_is_an_error_and_leaves_no_descriptor(tmp_path: Path) -> None:
+    await Child(python(""), tmp_path).end()  # the life pipe is made once
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
         with pytest.raises(FileNotFoundError):
-            Child(["/no/such/program"], tmp_path)
+            Child(["/no/such/program"], tmp_path, lock=tmp_path / "locks" / "a.lock")
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_a_child_that_ended_leaves_no_descriptor(tmp_path: Path) -> None:
+    await Child(python(""), tmp_path).end()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        await Child(python("print(1)"), tmp_path, lock=tmp_path / "locks" / "a.lock").end()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_only_the_child_itself_is_asked_first_and_then_its_whole_group(tmp_path: Path) -> None:
+    helper = (
+        "import signal; signal.signal(signal.SIGTERM, lambda *_: print('helper told', flush=True));"
+        "print('helper up', flush=True); input()"
+    )
+    code = (
+        "import signal, subprocess, sys\n"
+        f"helper = subprocess.Popen([sys.executable, '-c', {helper!r}], stdin=subprocess.PIPE)\n"
+        "signal.signal(signal.SIGTERM, lambda *_: print('asked', flush=True))\n"
+        "print('leader up', flush=True)\n"
+        "while True: signal.pause()\n"
+    )
+    child = Child(python(code), tmp_path)
+    await child.said(b"leader up")
+    await child.said(b"helper up")
+    child.process.ask()
+    await child.said(b"asked")
+    assert b"helper told" not in child.output
+    while child.output.count(b"asked") < 2 or b"helper told" not in child.output:
+        child.process.terminate()
+        await CLOCK.sleep(0.02)
+    child.process.kill()
+    assert await child.end() == -signal.SIGKILL
+
+
+async def test_whoever_descends_from_a_child_is_ended_with_it_and_counted(tmp_path: Path) -> None:
+    start = launch("stub_leaves", environ=stub_environ(), folder=tmp_path, settings=tmp_path, notify="")
+    ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    process = Process(start, on_exit=ended.set_result, on_output=lambda _: None)
+    while not (tmp_path / "left").exists():
+        await CLOCK.sleep(0.01)
+    in_group, in_session, orphan = map(int, (tmp_path / "left").read_text().split())
+    family = process.look()
+    assert {process.pid, in_group, in_session} <= set(family)
+    os.kill(process.pid, signal.SIGKILL)
+    assert await asyncio.wait_for(ended, 5) == -signal.SIGKILL
+    assert process.survivors >= 2
+    async with asyncio.timeout(5):
+        while is_alive(in_group) or is_alive(in_session):
+            await CLOCK.sleep(0.01)
+    os.kill(orphan, signal.SIGKILL)  # given to PID 1: only a subreaper keeps sight of it
+
+
+async def test_a_second_copy_cannot_be_started_while_one_holds_the_lock(tmp_path: Path) -> None:
+    lock = tmp_path / "locks" / "prices.lock"
+    first = Child(python("print('up', flush=True); import time; time.sleep(60)"), tmp_path, lock=lock)
+    await first.said(b"up")
+    with pytest.raises(StillHeld, match="another copy of it still runs"):
+        Child(python(""), tmp_path, lock=lock)
+    first.process.kill()
+    await first.end()
+    assert await Child(python(""), tmp_path, lock=lock).end() == 0
+
+
+async def test_a_child_is_never_started_from_another_thread(tmp_path: Path) -> None:
+    """The kernel would kill it when that thread ends."""
+
+    def spawn() -> None:
+        asyncio.run(spawned())
+
+    async def spawned() -> None:
+        Child(python(""), tmp_path)
+
+    with pytest.raises(AssertionError):
+        await asyncio.to_thread(spawn)
+
+
+async def test_the_last_descriptors_are_not_for_children(tmp_path: Path) -> None:
+    await Child(python(""), tmp_path).end()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 20, hard))
+    taken: list[int] = []
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        for _ in range(SPARE_DESCRIPTORS - 1):
+            os.close(taken.pop())
+        with pytest.raises(OSError, match="Too many open files"):
+            Child(python(""), tmp_path)
+        taken += [os.open(os.devnull, os.O_RDONLY) for _ in range(SPARE_DESCRIPTORS - 1)]  # they are left
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in taken:
+            os.close(descriptor)
 
 
 async def test_without_a_pidfd_exits_are_still_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

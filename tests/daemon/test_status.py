@@ -48,7 +48,7 @@ def test_the_document_shows_a_running_process(tmp_path: Path) -> None:
         facts={"origin": "practice"},
     )
     prices = member(tmp_path, "prices", State.RUNNING, heard=heard)
-    prices.usage = Usage(rss_mb=91.26, cpu_s=1.0, cpu_percent=3.21)
+    prices.usage = Usage(rss_mb=91.26, cpu_s=1.0, cpu_percent=3.21, open_files=12, open_files_limit=4096)
     prices.last_exit = LastExit(at=NOW, code=1, signal=None, cause="crash")
     shown = document(snapshot(prices))
     assert shown["processes"] == [
@@ -63,6 +63,8 @@ def test_the_document_shows_a_running_process(tmp_path: Path) -> None:
             "last_exit": {"at": "2026-11-23T15:00:00.000Z", "code": 1, "signal": None, "cause": "crash"},
             "beat_age_s": 1.5,
             "data_age_s": 10.0,
+            "survivors": 0,
+            "open_files": 12,
             "rss_mb": 91.3,
             "cpu_percent": 3.2,
             "progress": {"stage": "quotes", "done": 1, "total": 2, "eta_s": None},
@@ -105,6 +107,13 @@ def test_all_is_well_only_if_each_wanted_process_runs(tmp_path: Path) -> None:
     assert not all_wanted_run(document(replace(snapshot(running), state="starting")))
 
 
+def test_a_process_that_only_computes_is_told(tmp_path: Path) -> None:
+    spinning = member(tmp_path, "metrics", State.RUNNING)
+    spinning.spins = True
+    (alert,) = document(snapshot(spinning))["alerts"]
+    assert (alert["alert"], alert["process"]) == ("cpu_spun", "metrics")
+
+
 def test_a_process_that_an_operator_stopped_is_not_amiss(tmp_path: Path) -> None:
     held = member(tmp_path, "prices", State.HELD)
     held.child = replace(held.child, held_session="2026-11-23")
@@ -128,7 +137,7 @@ def test_an_open_breaker_is_one_alert(tmp_path: Path) -> None:
             "alert": "breaker_open",
             "process": "metrics",
             "since": None,
-            "text": "metrics fails again and again and is tried once a minute: exit code 1: boom",
+            "text": "metrics fails again and again and is tried again less often: exit code 1: boom",
         }
     ]
 
@@ -169,3 +178,18 @@ def test_an_upstream_that_refuses_is_an_alert_of_its_own_and_its_words_are_the_r
     assert shown["processes"][0]["reason"] == "Yahoo answers 429"
     metrics.child = replace(metrics.child, want=Want(wanted=False))
     assert document(snapshot(metrics))["alerts"] == []
+
+
+def test_a_log_that_its_disk_refuses_and_one_that_is_flooded_are_alerts_while_they_are(tmp_path: Path) -> None:
+    prices, recorder = member(tmp_path, "prices", State.RUNNING), member(tmp_path, "recorder", State.RUNNING)
+    prices.log.dropped, prices.log.disk_refuses = 3, True
+    recorder.log.dropped = 9  # long ago
+    flooded = ChildLog(tmp_path, "tickerd", max_mb=1, keep=1)
+    flooded._flooded_s, flooded.dropped_bytes = 990.0, 2_500_000
+    shown = replace(snapshot(prices, recorder), own_logs=(flooded,))
+    assert [(alert["alert"], alert["process"], alert["text"]) for alert in document(shown)["alerts"]] == [
+        ("logs_dropped", None, "3 writes to log files were refused by the disk"),
+        ("log_flooded", "tickerd", "tickerd writes more than 1 MB/s to its log: 2.5 MB were left out"),
+    ]
+    prices.log.disk_refuses = False
+    assert document(replace(shown, now_s=1050.0))["alerts"] == []

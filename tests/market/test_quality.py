@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from market import quality
-from market.quality import FUTURE_TOLERANCE, why_tick_refused
+from market.quality import FUTURE_TOLERANCE, agree, jumps, why_tick_refused
 from market.quotes import Quote, Tick
 from yahoo.quote import parse_answer
 
@@ -140,3 +140,35 @@ def test_a_price_far_outside_its_day_is_refused(price: float, rule: str | None) 
 def test_a_tick_whose_price_its_change_and_percent_contradict_is_refused(price: float, rule: str | None) -> None:
     tick = Tick(ticker="A", price=price, price_time=NOW, change=2.0, change_percent=2.0)
     assert why_tick_refused(tick, at=NOW) == rule
+
+
+@pytest.mark.parametrize(
+    ("price", "known", "is_jump"),
+    [
+        (150.0, {"last": 100.0}, False),
+        (150.1, {"last": 100.0}, True),
+        (66.7, {"last": 100.0}, False),
+        (66.6, {"last": 100.0}, True),
+        (150.1, {"last": 100.0, "previous_close": 140.0}, False),
+        (150.1, {"last": 100.0, "previous_close": 90.0}, True),
+        (150.1, {"last": 100.0, "day": (99.0, 150.1)}, False),
+        (150.1, {"last": 100.0, "day": (99.0, 150.0)}, True),
+        (150.1, {"last": None, "previous_close": 100.0}, True),
+        (150.1, {"last": None, "previous_close": 101.0}, False),
+        (150.1, {"last": None}, False),  # nothing is known: nothing can be said
+        (150.1, {"last": None, "day": (1.0, 2.0)}, False),
+    ],
+)
+def test_a_jump_is_what_neither_last_price_nor_close_nor_day_range_supports(
+    price: float, known: dict[str, Any], is_jump: bool
+) -> None:
+    assert jumps(price, **known) is is_jump
+
+
+def test_two_prices_of_one_market_are_within_a_fifth_of_each_other() -> None:
+    assert [agree(*pair) for pair in ((100.0, 120.0), (120.0, 100.0), (100.0, 120.1), (100.0, 83.2))] == [
+        True,
+        True,
+        False,
+        False,
+    ]

@@ -16,8 +16,9 @@ def a_pulse(supervisor: Supervisor, shown: list[Progress] | None = None) -> tupl
     return Pulse(supervisor.notifier(), clock, (shown if shown is not None else []).append), clock
 
 
-async def test_it_beats_every_two_seconds_until_it_is_stopped(supervisor: Supervisor) -> None:
-    pulse, clock = a_pulse(supervisor)
+async def test_it_beats_until_it_is_stopped_three_times_in_a_heartbeats_time_out(supervisor: Supervisor) -> None:
+    clock = FakeClock()
+    pulse = Pulse(supervisor.notifier(), clock, lambda _: None, heartbeat_timeout_s=6)
     stop = asyncio.Event()
     beating = spawn(pulse.run(stop), name="pulse", on_error=lambda _error: None)
     await clock.advance(6)
@@ -43,7 +44,7 @@ def test_a_beat_carries_time_of_data_progress_coverage_and_facts(supervisor: Sup
     pulse.advance(progress)
     pulse.coverage = {"price": {"fresh": 1}}
     pulse.beat()
-    (fields,) = supervisor.drain()
+    fields = supervisor.drain()[-1]
     assert fields["X_DATA_AT"] == "2026-11-23T17:00:00.000Z"
     assert json.loads(fields["X_PROGRESS"]) == {"stage": "prices", "done": 1, "total": 2, "eta_s": 3.0}
     assert json.loads(fields["X_COVERAGE"]) == {"price": {"fresh": 1}}
@@ -72,6 +73,14 @@ def test_an_upstream_that_refuses_is_told_apart_from_one_that_is_away(supervisor
     assert pulse.facts == {"upstream": "refusing", "upstream_since": "2026-11-23T17:01:00.000Z"}
     said = "upstream refusing since 2026-11-23T17:01:00.000Z: status 429; slowing down"
     assert supervisor.values("STATUS")[-1] == said
+
+
+def test_what_the_orchestrator_judges_by_does_not_wait_for_the_next_beat(supervisor: Supervisor) -> None:
+    pulse, _ = a_pulse(supervisor)
+    for change in (pulse.reached, pulse.reached, lambda: pulse.unreachable("refused"), pulse.reached):
+        change()
+    told = [json.loads(text)["upstream"] for text in supervisor.values("X_FACTS")]
+    assert told == ["reachable", "unreachable", "reachable"]
 
 
 def test_an_upstream_that_is_back_is_said_once(supervisor: Supervisor) -> None:

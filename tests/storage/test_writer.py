@@ -3,7 +3,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -283,7 +282,7 @@ def test_a_writer_killed_in_mid_flush_leaves_whole_flushes_only(thousand_url: st
     acknowledged = 0
     for _ in range(5):
         acknowledged = int(process.stdout.readline().split()[0])
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     rest, _ = process.communicate(timeout=30)
     acknowledged = max([acknowledged, *(int(line.split()[0]) for line in rest.splitlines() if line.count(" "))])
     with reader.connect() as connection:

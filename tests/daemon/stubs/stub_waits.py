@@ -1,0 +1,5 @@
+"""A child that never says a word."""
+
+from core.clock import pause
+
+pause(60)
