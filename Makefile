@@ -6,8 +6,10 @@ SETUP := $(VENV)/.ready
 DEV_SETUP := $(VENV)/.dev-ready
 WORKERS ?= 2
 
+PARTS := core net market yahoo storage scanners daemon cli simulator
+
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench format clean
+.PHONY: help run demo test test-windows check bench chaos format clean
 
 help:           ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,18 +39,25 @@ demo: $(SETUP)  ## the same daemon against a practice market: no internet, any h
 test: $(DEV_SETUP) ## run every test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
+test-windows: $(DEV_SETUP) ## supervisor, storage and a pass of each scanner with a real Windows Python, under Wine
+	$(BIN)/python tests/windows/run.py $(TESTS)
+
 check: $(DEV_SETUP) ## ruff, mypy strict, import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 $(PARTS) tests/windows
 	$(BIN)/lint-imports
 
 bench: $(DEV_SETUP) ## measure what docs/performance.md reports
 	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python -m bench.$$(basename $$file .py) || exit 1; done
+
+chaos: $(DEV_SETUP) ## ten minutes of faults on the demo, then 50 kills of the orchestrator
+	$(BIN)/python -m pytest -s --timeout 0 tests/chaos/what_is_seen.py tests/chaos/ten_minutes.py tests/chaos/fifty_kills.py
 
 format: $(DEV_SETUP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:          ## remove the virtual environment and every cache
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .windows .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

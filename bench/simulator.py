@@ -90,6 +90,8 @@ def main() -> int:
         child = subprocess.Popen([sys.executable, "-m", "bench.simulator", SERVER, name])
         try:
             while not (Path(name) / "ready.json").exists():
+                if child.poll() is not None:
+                    return 1
                 pause(0.01)
             start_s = clock.monotonic_s() - began_s
             print(f"start to ready: {start_s:.2f} s")

@@ -18,6 +18,8 @@ from core.files import write_atomic, writing
 from core.settings import Settings
 from daemon.units import NAME, Service, in_homes, literal, system_unit, user_unit
 
+assert sys.platform != "win32"  # its twin is service_windows.py
+
 SYSTEM_UNITS = Path("/etc/systemd/system")
 STATE_FOLDER = Path("/var/lib/tickerd")
 ACCOUNT = "tickerd"
@@ -151,7 +153,11 @@ def _outermost(folders: list[Path]) -> list[Path]:
 
 
 def _owner(loaded: Loaded) -> str:
-    owner = loaded.file.parent.owner() if loaded.file else ACCOUNT
+    try:
+        owner = loaded.file.parent.owner() if loaded.file else ACCOUNT
+    except KeyError:
+        right = "chown it, or give --run-as"
+        raise FixByHand("belongs to a user without a name", where=str(loaded.file), right=right) from None
     return ACCOUNT if owner == "root" else owner
 
 

@@ -18,7 +18,7 @@ from core.program import print_error
 from core.settings import Market
 from market.sessions import Session, build_calendar
 from market.tickers import BadTicker, normalise_ticker
-from storage.coverage import read_coverage
+from storage.coverage import read_coverage, read_why
 from storage.ledger import read_days
 from storage.reader import read_quotes
 
@@ -107,6 +107,7 @@ def coverage(days: int | None, config_file: str | None, as_json: bool) -> None:
     try:
         at = SystemClock().utc_now()
         document: dict[str, Any] = {"at": at, "groups": read_coverage(engine, at=at)}
+        document["groups"]["price"]["why"] = read_why(engine, at=at)
         if days:
             document["days"] = read_days(engine, _last_sessions(loaded.settings.market, at, days), at=at)
     finally:
@@ -115,7 +116,8 @@ def coverage(days: int | None, config_file: str | None, as_json: bool) -> None:
         print_json(document)
     else:
         groups = document["groups"]
-        show([coverage_table(groups), "", _age_table(groups)])
+        why = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in groups["price"]["why"].items())
+        show([coverage_table(groups), "", *([f"price: {why}", ""] if why else []), _age_table(groups)])
         show(["", _day_table(document["days"])] if days else [])
 
 

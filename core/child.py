@@ -29,7 +29,7 @@ def bind_to_parent(parent_pid: int) -> None:
     """Have the kernel kill this process when its parent ends; leave at once if that has happened already."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:
+    if sys.platform != "win32" and os.getppid() != parent_pid:  # there a virtual environment's Python is in between
         sys.exit("parent process is gone")
 
 
@@ -54,12 +54,11 @@ def keep_lock(descriptor: int) -> None:
 
 def limit_resources() -> None:
     """No core dump, which would delay the end of a hung process; files as many as they should ever be."""
-    if sys.platform == "win32":
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    soft = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if sys.platform != "win32":
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        soft = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def offer_to_oom_killer() -> None:

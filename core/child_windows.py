@@ -16,9 +16,16 @@ import os
 import runpy
 import signal
 import threading
+from pathlib import Path
 
+from core.errors import EXIT_TRY_LATER
+from core.files import FileLock
+
+LOCK_VARIABLE = "TICKERD_LOCK_FILE"
 STOP, ABORT = b"s", b"a"
 """What the parent says: end politely, as SIGTERM asks elsewhere; show every stack and end, as SIGABRT does."""
+_held: list[FileLock] = []
+FREED_S = 2.0  # Windows frees the locks of a process that has ended, but not at once
 ABORTED = 3  # what abort() of Windows' C library gives
 
 
@@ -39,8 +46,19 @@ def _listen() -> None:
     os._exit(1)  # the parent is gone
 
 
+def keep_lock(path: Path) -> None:
+    """Hold the lock of this process's name until it ends; leave at once if another copy has it."""
+    path.parent.mkdir(exist_ok=True)
+    if not (lock := FileLock(path)).acquire_within(FREED_S):
+        sys.stderr.write(f"another copy of it still runs and holds {path}\n")
+        sys.exit(EXIT_TRY_LATER)
+    _held.append(lock)
+
+
 def main() -> None:
     obey_parent()
+    if path := os.environ.pop(LOCK_VARIABLE, ""):
+        keep_lock(Path(path))
     faulthandler.enable()
     module, sys.argv = sys.argv[1], sys.argv[1:]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

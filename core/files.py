@@ -111,11 +111,16 @@ class FileLock:
         fd = self._open()
         clock = SystemClock()
         deadline_s = clock.monotonic_s() + timeout_s
-        while not _lock(fd, wait=False):
-            if clock.monotonic_s() >= deadline_s:
-                os.close(fd)
-                return False
-            pause(POLL_S)
+        try:
+            while not _lock(fd, wait=False):
+                if clock.monotonic_s() >= deadline_s:
+                    os.close(fd)
+                    return False
+                pause(POLL_S)
+        except OSError as error:
+            os.close(fd)
+            right = "give a folder on a local disk"
+            raise RetryLater(f"cannot be locked ({error.strerror})", where=str(self.path), right=right) from error
         self._fd = fd
         return True
 
@@ -131,6 +136,14 @@ class FileLock:
         if fd is not None:
             _unlock(fd)
             os.close(fd)
+
+    def keeps_others_out(self) -> bool:
+        """Whether `path` still is the locked file: once it was removed, others lock another one."""
+        assert self._fd is not None
+        try:
+            return os.path.samestat(os.fstat(self._fd), self.path.stat())
+        except OSError:
+            return False
 
     def write_owner(self, text: str) -> None:
         """Note who holds the lock in the file itself; only its holder may call this."""

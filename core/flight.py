@@ -43,6 +43,8 @@ CLOSE_TIMEOUT_S = 2.0
 TELL_EVERY_S = 600.0
 LONGEST_LINE = 64 << 20
 """An answer has at most 8 MiB; JSON writes a byte in at most six."""
+FIRST_YEAR, END_YEAR = 1971, 2037
+"""No session is known outside."""
 _NAME = re.compile(r"(\d{8})-\d{8}T\d{6}Z\.jsonl\.gz")
 
 Kind = Literal["frame", "answer"]
@@ -266,9 +268,12 @@ def _records(lines: Lines, path: Path) -> Iterator[Record | Unreadable]:
             yield line
             return
         try:
-            yield decoder.decode(line)
+            record = decoder.decode(line)
         except msgspec.MsgspecError as error:
             yield Unreadable(reason=str(error))
+        else:
+            known = FIRST_YEAR <= record.at.year < END_YEAR
+            yield record if known else Unreadable(reason=f"`at` is not of {FIRST_YEAR} to {END_YEAR - 1}")
 
 
 def _line(lines: Lines) -> bytes | Unreadable:

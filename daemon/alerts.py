@@ -8,25 +8,36 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from core.child import LIFE_VARIABLE
 from core.clock import utc_text
 from core.logs import encode, get_logger
 from core.settings import Alerts as AlertSettings
 from core.settings import Logging
 from daemon.child_logs import ChildLog
 from daemon.journal import Journal
-from daemon.process import OWN_NOTIFY_VARIABLES, Launch, Process
+from daemon.launch import OWN_NOTIFY_VARIABLES, Launch
+from daemon.system import Process
 
 VERSION = 1
 LOG_NAME = "alerts"
 COMMAND_S = 30.0  # what the command may take
-PIPED = ("/bin/sh", "-c", 'printf "%s\\n" "$ALERT_JSON" | /bin/sh -c "$1"', "tickerd-alert")
-"""The shell writes the document, so that a command that does not read it holds nobody up."""
+LIFE = f'life=/proc/self/fd/${LIFE_VARIABLE}; [ -e "$life" ] && {{ read -r _ <"$life"; kill -KILL 0; }} &'
+if sys.platform == "win32":
+    FEED = (
+        "import os, subprocess, sys; document = os.environ['ALERT_JSON'].encode() + b'\\n'; "
+        "sys.exit(subprocess.run(sys.argv[1], shell=True, input=document).returncode)"
+    )
+    PIPED: tuple[str, ...] = (sys.executable, "-c", FEED)
+else:
+    PIPED = ("/bin/sh", "-c", f'{LIFE} printf "%s\\n" "$ALERT_JSON" | /bin/sh -c "$1"', "tickerd-alert")
+"""Another process writes the document, so that a command that does not read it holds nobody up."""
 
 Event = Literal["raised", "repeated", "cleared"]
 Alert = Mapping[str, Any]

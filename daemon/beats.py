@@ -1,82 +1,22 @@
-"""Receives the children's heartbeats on a private datagram socket. Believes only senders that the kernel names."""
+"""Receives the children's heartbeats on a private datagram socket. Believes only whom the kernel names. POSIX."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 import socket
 import struct
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+import sys
+import tempfile
+from collections.abc import Callable
 
-import msgspec
+from daemon.reports import Report, read_report
 
-from core.notify import parse
-from core.progress import Progress
+assert sys.platform != "win32"  # its twin is beats_windows.py
 
 CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
 DATAGRAM_BYTES = 65_536
 BATCH = 100  # datagrams a wake-up, so that a flood leaves the loop its turn
-TEXT_LIMIT = 500
-
-Counts = dict[str, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What one datagram says; None: it does not speak of that."""
-
-    ready: bool = False
-    beat: bool = False
-    stopping: bool = False
-    status: str | None = None
-    data_at: datetime | None = None
-    progress: Progress | None = None
-    coverage: dict[str, Counts] | None = None
-    facts: dict[str, Any] | None = None
-
-
-def read_report(datagram: bytes) -> tuple[Report, list[str]]:
-    """Return the report and the names of the fields that made no sense, which it leaves out."""
-    fields = parse(datagram)
-    bad: list[str] = []
-
-    def decoded(name: str, kind: Any) -> Any:
-        if name not in fields:
-            return None
-        try:
-            return msgspec.json.decode(fields[name], type=kind)
-        except msgspec.MsgspecError:
-            bad.append(name)
-            return None
-
-    status = fields.get("STATUS")
-    report = Report(
-        ready=fields.get("READY") == "1",
-        beat=fields.get("WATCHDOG") == "1",
-        stopping=fields.get("STOPPING") == "1",
-        status=status[:TEXT_LIMIT] if status is not None else None,
-        data_at=_instant(fields, bad),
-        progress=decoded("X_PROGRESS", Progress),
-        coverage=decoded("X_COVERAGE", dict[str, Counts]),
-        facts=decoded("X_FACTS", dict[str, Any]),
-    )
-    return report, bad
-
-
-def _instant(fields: Mapping[str, str], bad: list[str]) -> datetime | None:
-    if "X_DATA_AT" not in fields:
-        return None
-    try:
-        at = datetime.fromisoformat(fields["X_DATA_AT"])
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        bad.append("X_DATA_AT")
-        return None
-    return at
 
 
 class BeatSocket:
@@ -85,10 +25,10 @@ class BeatSocket:
     def __init__(self, *, is_child: Callable[[int], bool], on_report: Callable[[int, Report, list[str]], None]) -> None:
         self._is_child, self._on_report = is_child, on_report
         self.strangers = 0
-        self.address = f"@tickerd-{secrets.token_hex(16)}"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self._socket.bind("\0" + self.address[1:])
+        self._door = _bound(self._socket)
+        self.address = f"/proc/{os.getpid()}/fd/{self._door}"
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket, self.receive)
 
@@ -110,6 +50,18 @@ class BeatSocket:
     def close(self) -> None:
         self._loop.remove_reader(self._socket)
         self._socket.close()
+        os.close(self._door)
+
+
+def _bound(receiver: socket.socket) -> int:
+    """Give the socket a file without a name; return the descriptor through which it is found.
+
+    Only this user may go through it. An abstract name is open to everybody, and a stranger who fills the queue would
+    have healthy children silent; a file in a folder is gone with that folder.
+    """
+    with tempfile.TemporaryDirectory(prefix="tickerd-") as folder:
+        receiver.bind(f"{folder}/beats")
+        return os.open(f"{folder}/beats", os.O_PATH)
 
 
 def _sender_pid(ancillary: list[tuple[int, int, bytes]]) -> int | None:

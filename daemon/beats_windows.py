@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from core.notify import END
-from daemon.beats import Report, read_report
+from daemon.reports import Report, read_report
 
 READ_BYTES = 65_536
 LONGEST_BYTES = 65_536  # as a datagram elsewhere; more without an end is thrown away

@@ -138,9 +138,11 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """The configuration was read anew. `changed`: this process was started with other settings."""
+    """The configuration was read anew. `changed`: this process was started with other settings; `limits`: its
+    deadlines are others now."""
 
     changed: bool = False
+    limits: bool = False
 
 
 Manual = Start | Stop | Restart
@@ -224,8 +226,8 @@ def step(child: Child, event: Event, at: Moment) -> Outcome:
             return _tick(child, at)
         case Memory() | Files():
             return _measured(child, event, at)
-        case Reloaded(changed):
-            return _reloaded(child, at, changed=changed)
+        case Reloaded():
+            return _reloaded(child, event, at)
         case Stalled(reason):
             return _hung(child, at, cause="stall", detail=reason) if child.state is State.RUNNING else Outcome(child)
 
@@ -273,15 +275,15 @@ def _manual(child: Child, event: Manual, at: Moment) -> Outcome:
     return _settle(child, at, cause="operator")
 
 
-def _reloaded(child: Child, at: Moment, *, changed: bool) -> Outcome:
+def _reloaded(child: Child, event: Reloaded, at: Moment) -> Outcome:
     """Begin anew with other settings; one that failed for its settings, or has others now, need not wait longer."""
-    if changed and child.state in (State.STARTING, State.RUNNING):
+    if event.changed and child.state in (State.STARTING, State.RUNNING):
         return _terminate(child, at, cause="config", detail="its settings were changed")
     if child.cause == "config":
         child = replace(child, breaker_open=False, failures=(), attempt=0)
-    if child.state in (State.BACKOFF, State.OPEN) and (changed or child.cause == "config"):
+    if child.state in (State.BACKOFF, State.OPEN) and (event.changed or child.cause == "config"):
         return _settle(replace(child, wake_s=at.now_s), at, cause="config")
-    return _alive(child, Resumed(), at)  # the limits may be others
+    return _alive(child, Resumed(), at) if event.limits else Outcome(child)
 
 
 def _rest(child: Child, at: Moment, *, cause: Cause, ended: Exited | None = None, event: str = "") -> Outcome:

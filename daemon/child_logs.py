@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from core.clock import Clock, SystemClock
+from core.files import BINARY, patiently
 from core.settings import Logging
 
 LINE_LIMIT = 2000  # bytes of the last line that are kept for the exit report
@@ -144,7 +145,7 @@ class ChildLog:
 
     def _open(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | BINARY, 0o640)
         self._size = os.fstat(self._fd).st_size
 
     def _rotate(self) -> None:
@@ -158,7 +159,7 @@ class ChildLog:
             free += 1
         for number in range(free - 1, 0, -1):
             os.replace(self._numbered(number), self._numbered(number + 1))
-        os.replace(self._path, self._numbered(1))
+        patiently(lambda: os.replace(self._path, self._numbered(1)))
         self._size, self._in_line = 0, False
 
     def _numbered(self, number: int) -> Path:

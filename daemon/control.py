@@ -74,11 +74,17 @@ class ControlServer:
         self._token = secrets.token_hex(16) if transport == "tcp" else ""
         self._server: asyncio.Server | None = None
         self._clients: dict[asyncio.StreamWriter, None] = {}
+        self._made: os.stat_result | None = None
+        """The file by which clients find the way here."""
         self._clock = SystemClock()
 
     async def start(self) -> None:
         """Begin to listen. The caller holds the state folder's lock, so a socket file that is there is stale."""
         self._path.unlink(missing_ok=True)
+        await self._listen()
+        self._made = self._path.stat()
+
+    async def _listen(self) -> None:
         if sys.platform != "win32" and self._transport == "unix":
             self._server = await asyncio.start_unix_server(
                 self._serve, sock=_unix_listener(self._state_dir), limit=REQUEST_BYTES
@@ -88,12 +94,20 @@ class ControlServer:
         door = TcpDoor(port=self._server.sockets[0].getsockname()[1], token=self._token)
         write_atomic(self._path, msgspec.json.encode(door), mode=0o600)
 
+    def is_there(self) -> bool:
+        """Whether clients still find the way here."""
+        try:
+            return self._made is not None and os.path.samestat(self._made, self._path.stat())
+        except OSError:
+            return False
+
     async def close(self) -> None:
         """Listen no longer, and let go of everybody who is still there."""
         if self._server is None:
             return
         self._server.close()
-        self._path.unlink(missing_ok=True)
+        if self.is_there():  # else it is another orchestrator's
+            self._path.unlink(missing_ok=True)
         for writer in self._clients:
             writer.transport.abort()
         for _ in range(LAST_TURNS):

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from core.logs import get_logger
 from core.progress import Progress
 from core.settings import Settings
 from daemon import leftovers
-from daemon.beats import BeatSocket, Counts, Report
 from daemon.child import (
     Beat,
     Change,
@@ -40,13 +40,17 @@ from daemon.child import (
 from daemon.child_logs import ChildLog
 from daemon.descendants import identity
 from daemon.journal import Journal
+from daemon.launch import Launch, run_token
 from daemon.leftovers import Family
-from daemon.process import Launch, Process, end_strays, run_token
+from daemon.reports import Counts, Report
 from daemon.resources import Meter, Usage, oom_kills
+from daemon.system import Beats, Process, end_strays, supervise
 
 SIGKILL = 9
 LOCKS = "children"
 """In the state folder: a lock a process name, held by the process itself."""
+STOOD_STILL_S = 6.0
+"""Without a tick for so long this process stood still, and perhaps the children with it."""
 SPIN_S = 60.0  # a process that has done nothing but compute for so long is worth a word
 WARNINGS = {"scanner_failed", "scanner_hung", "breaker_opened"}
 
@@ -157,7 +161,8 @@ class Crew:
         }
         self._by_pid: dict[int, Member] = {}
         self._noted: set[int] = set()
-        self.beats = BeatSocket(is_child=self._by_pid.__contains__, on_report=self._reported)
+        self._ticked_s = clock.monotonic_s()
+        self.beats = Beats(is_child=self._by_pid.__contains__, on_report=self._reported)
 
     def want(self, wants: Mapping[str, Want]) -> None:
         for name in self.members:
@@ -200,6 +205,7 @@ class Crew:
     def tick(self) -> None:
         """Judge every child. A beat may wait in the socket, so that is read first."""
         self.beats.receive()
+        self._ticked_s = self._clock.monotonic_s()
         for name in self.members:
             self.feed(name, Tick())
 
@@ -267,6 +273,8 @@ class Crew:
 
     def _ring(self, member: Member) -> None:
         member.alarm = None
+        if self._clock.monotonic_s() - self._ticked_s > STOOD_STILL_S:
+            self.resume()
         self.tick()
 
     def _obey(self, member: Member, order: Order) -> None:
@@ -279,8 +287,9 @@ class Crew:
         name = member.child.name
         member.log.forget_tail()
         try:
-            process = Process(
-                self._launch(member.program.module, self.beats.address),
+            process = supervise(
+                partial(self._launch, member.program.module),
+                self.beats,
                 on_exit=lambda returncode: self._exited(member, returncode),
                 on_output=member.log.write,
                 lock=self._state_dir / LOCKS / f"{name}.lock",

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from core.clock import utc_text
-from core.files import read_text, write_atomic
+from core.files import BINARY, patiently, read_text, write_atomic
 from daemon.child import Change
 
 OWN = "tickerd"
@@ -74,10 +74,10 @@ class Journal:
             self.disk_refuses = True
 
     def _append(self, line: bytes) -> None:
-        fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | BINARY, 0o600)
         try:
             size = os.fstat(fd).st_size
-            if size and os.pread(fd, 1, size - 1) != b"\n":  # a part of a line, from a crash or a full disk
+            if size and _last_byte(fd) != b"\n":  # a part of a line, from a crash or a full disk
                 line = b"\n" + line
             written = os.write(fd, line)
             if written < len(line):
@@ -88,7 +88,12 @@ class Journal:
 
     def _rotate(self, coming_bytes: int) -> None:
         if self._path.exists() and self._path.stat().st_size + coming_bytes > self._max_bytes:
-            os.replace(self._path, self._older)
+            patiently(lambda: os.replace(self._path, self._older))
+
+
+def _last_byte(fd: int) -> bytes:
+    os.lseek(fd, -1, os.SEEK_END)
+    return os.read(fd, 1)
 
 
 def _source(folder: Path, *, fresh: bool) -> str:
@@ -107,7 +112,7 @@ def _last_seq(path: Path) -> int:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - TAIL_BYTES))
             lines = file.read().splitlines()
-    except FileNotFoundError:
+    except OSError:  # not there, or not to be read: then it begins anew, under a new name
         return 0
     for line in reversed(lines):
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import secrets
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from core.child import PARENT_VARIABLE
 from core.program import SETTINGS_VARIABLE
 
 BOOTSTRAP = "core.child_windows" if sys.platform == "win32" else "core.child"
@@ -28,15 +30,25 @@ class Launch:
     folder: Path
 
 
-def launch(module: str, *, environ: Mapping[str, str], folder: Path, settings: Path) -> Launch:
+@cache
+def run_token() -> str:
+    """Return what the marks of all children of this process begin with."""
+    return secrets.token_hex(8)
+
+
+def launch(module: str, *, environ: Mapping[str, str], folder: Path, settings: Path, notify: str) -> Launch:
     """Return how `module` is started as a supervised child of this process."""
     kept = {
         name: value
         for name, value in environ.items()
         if name.lower() not in PROXY_VARIABLES and name not in OWN_NOTIFY_VARIABLES
     }
-    own = {SETTINGS_VARIABLE: str(settings), "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"} | tree_on_path(environ)
-    return Launch(arguments=supervised(module), environ=kept | own, folder=folder)
+    own = {PARENT_VARIABLE: str(os.getpid()), SETTINGS_VARIABLE: str(settings), "PYTHONUNBUFFERED": "1"}
+    if notify:
+        own["NOTIFY_SOCKET"] = notify
+    if sys.platform == "win32":
+        own["PYTHONUTF8"] = "1"  # else its lines are in the code page of the country
+    return Launch(arguments=supervised(module), environ=kept | own | tree_on_path(environ), folder=folder)
 
 
 def supervised(module: str, *arguments: str) -> tuple[str, ...]:

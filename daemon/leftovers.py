@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 import psutil
 
 from core.clock import Clock
+from core.files import BINARY
 from core.logs import get_logger
 from daemon.descendants import Identity, identity, marked, send
 
@@ -19,6 +21,11 @@ FILE = "children.json"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 POLL_S = 0.02
 KILLED_WITHIN_S = 5.0
+
+if sys.platform == "win32":  # whatever is sent there ends a process at once
+    POLITE, KILL = (signal.SIGTERM,), signal.SIGTERM
+else:
+    POLITE, KILL = (signal.SIGTERM, signal.SIGCONT), signal.SIGKILL
 
 log = get_logger(__name__)
 
@@ -43,7 +50,7 @@ def note(folder: Path, token: str, families: Iterable[Family]) -> None:
     speaks of processes that died with it."""
     line = msgspec.json.encode(Note(boot_id(), token, list(families))) + b"\n"
     try:
-        descriptor = os.open(folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(folder / FILE, os.O_WRONLY | os.O_CREAT | BINARY, 0o600)
         try:
             os.write(descriptor, line)
             os.ftruncate(descriptor, len(line))
@@ -69,12 +76,12 @@ async def clear(folder: Path, *, clock: Clock, patience_s: float) -> int:
     if not left:
         return 0
     log.warning("leftovers_found", pids=sorted(who.pid for who in left))
-    for number in (signal.SIGTERM, signal.SIGCONT):
+    for number in POLITE:
         for who in left:
             send(who, number)
     remaining = await _gone(left, clock, patience_s)
     for who in remaining:
-        send(who, signal.SIGKILL)
+        send(who, KILL)
     remaining = await _gone(remaining, clock, KILLED_WITHIN_S)
     if remaining:
         log.error("leftovers_remain", pids=sorted(who.pid for who in remaining))

@@ -14,6 +14,7 @@ from core import logs
 from core.config import Loaded
 from core.errors import TickerdError
 from core.files import FileLock, acquire_or_say, make_folder
+from core.program import on_signals, run_loop
 from core.settings import Logging
 from daemon.child_logs import ChildLog
 from daemon.control import Refused
@@ -47,6 +48,7 @@ def run(loaded: Loaded, *, environ: Mapping[str, str], build: Build = standard, 
 
     `reread` reads the configuration again for a reload: by default the same file, environment and folder.
     """
+    _forget_inherited_signals()
     settings = loaded.settings
     state_dir, logs_dir = make_folder(Path(settings.state.dir)), make_folder(Path(settings.logging.dir))
     lock = FileLock(state_dir / LOCK_FILE)
@@ -56,16 +58,28 @@ def run(loaded: Loaded, *, environ: Mapping[str, str], build: Build = standard, 
     own_log.configure(settings.logging)
     reread = reread or reread_of(loaded, environ, Path.cwd())
     try:
-        return asyncio.run(_run(build, loaded, environ, reread, own_log))
+        return run_loop(_run(build, loaded, environ, reread, own_log, lock))
     finally:
         own_log.close()
         lock.release()
         _let_go_of_broken_pipes()
 
 
-async def _run(build: Build, loaded: Loaded, environ: Mapping[str, str], reread: Reread, own_log: OwnLog) -> int:
+def _forget_inherited_signals() -> None:
+    """Who ignores SIGCHLD is never told how a child ended (wait(2)), and who blocks a signal never hears it."""
+    if sys.platform != "win32":
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+async def _run(
+    build: Build, loaded: Loaded, environ: Mapping[str, str], reread: Reread, own_log: OwnLog, lock: FileLock
+) -> int:
     orchestrator = build(loaded, environ)
-    orchestrator.attach(reread=reread, own_log=own_log)
+    orchestrator.attach(reread=reread, own_log=own_log, lock=lock)
+    if sys.platform == "win32":
+        on_signals(orchestrator.interrupt)
+        return await orchestrator.run()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, orchestrator.request_stop)
     loop.add_signal_handler(signal.SIGINT, orchestrator.interrupt)

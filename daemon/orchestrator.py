@@ -16,9 +16,10 @@ from core import config, tasks
 from core.clock import Clock, SystemClock, utc_text
 from core.config import Loaded
 from core.errors import EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_TRY_LATER, EXIT_UNREACHABLE, RetryLater, TickerdError
-from core.files import write_atomic, writing
+from core.files import FileLock, make_folder, write_atomic, writing
 from core.logs import LineSink, get_logger
 from core.notify import Notifier
+from core.settings import Settings
 from daemon import leftovers, plan, status
 from daemon.alerts import AlertCommand, Alerts
 from daemon.child import Change, Manual, Reloaded, Restart, Stalled, Start, State, Stop
@@ -28,8 +29,8 @@ from daemon.crew import PROGRAMS, Crew, Program
 from daemon.holds import read_holds, write_holds
 from daemon.jobs import Jobs
 from daemon.journal import Journal
+from daemon.launch import Launch, launch
 from daemon.prepare import MODULE, Attempt, Preparation, wait
-from daemon.process import Launch, launch
 from daemon.reaper import Reaper, become_subreaper
 from daemon.reload import Reading, Reread, SettingsChange, Source, check_log_folder, reread_of
 from daemon.status import Snapshot
@@ -48,6 +49,10 @@ log = get_logger(__name__)
 
 class Orchestrator:
     """One run of the daemon; the caller holds the lock of the state folder."""
+
+    _lock: FileLock | None = None
+    _lost = False
+    """Something in the state folder is gone, and not made anew yet."""
 
     def __init__(
         self,
@@ -69,7 +74,7 @@ class Orchestrator:
         self._calendar = self._source.reading.calendar
         self._journal = Journal(self._state_dir)
         self._notifier = Notifier.from_environment(environ)
-        self._stop = asyncio.Event()
+        self._stop, self._control = asyncio.Event(), ControlServer(self._state_dir, self._handlers())
         self._exit_code = EXIT_DONE
         self._state, self._since = "starting", self._clock.utc_now()
         self._prepared, self._plan_fault = False, ""
@@ -104,33 +109,74 @@ class Orchestrator:
             on_change=self._changed,
         )
 
-    def attach(self, *, reread: Reread, own_log: ChildLog) -> None:
-        """Say how the configuration is read again, and what else writes a log by it."""
+    def attach(self, *, reread: Reread, own_log: ChildLog, lock: FileLock) -> None:
+        """Say how the configuration is read again, what else writes a log by it, and what keeps others out."""
         self._source.reread = reread
         self._own_logs.append(own_log)
+        self._lock = lock
 
     async def run(self) -> int:
         """Run until asked to stop; return the exit code."""
         become_subreaper()
-        control = ControlServer(self._state_dir, self._handlers())
         try:
-            await self._open(control)
+            await self._open()
             self._greet()
             self._notifier.ready()
             self._jobs.start(self._clock.utc_now())
             await self._supervise()
         finally:
-            await control.close()
+            await self._control.close()
             self.close()
         return self._exit_code
 
-    async def _open(self, control: ControlServer) -> None:
+    async def _open(self) -> None:
         try:
-            write_atomic(self._state_dir / SETTINGS_FILE, config.dump(self._settings), mode=0o600)
-            await control.start()
+            self._write_settings(self._settings)
+            await self._control.start()
         except OSError as error:
             right = "make room, or give a folder that can be written"
             raise RetryLater(str(error), where=str(self._state_dir), key="state.dir", right=right) from error
+
+    def _write_settings(self, settings: Settings) -> None:
+        write_atomic(self._state_dir / SETTINGS_FILE, config.dump(settings), mode=0o600)
+
+    async def _keep_state_folder(self) -> None:
+        """Make anew what somebody has removed: without the lock a second orchestrator would start, without the socket
+        nobody is heard, without the settings no child starts. Whoever came first in the meantime stays."""
+        if self._lock is None or self._has_state_folder(self._lock):
+            return
+        if not self._lost:
+            log.error("state_folder_lost", folder=str(self._state_dir))
+        self._lost = True
+        try:
+            make_folder(self._state_dir)
+            if not self._lock.keeps_others_out() and not self._locked_anew(self._lock):
+                return
+            write_holds(self._state_dir, self._crew.held())
+            self._crew.note_families()
+            await self._control.close()
+            await self._open()
+        except (TickerdError, OSError) as error:  # a disk that is away: tried again at the next tick
+            log.warning("state_folder_unmended", error=str(error))
+            return
+        self._lost = False
+        log.warning("state_folder_mended", folder=str(self._state_dir))
+        for name in self._crew.members:  # one that has failed for want of its settings need not wait
+            self._crew.feed(name, Reloaded())
+
+    def _has_state_folder(self, lock: FileLock) -> bool:
+        return lock.keeps_others_out() and self._control.is_there() and (self._state_dir / SETTINGS_FILE).exists()
+
+    def _locked_anew(self, lock: FileLock) -> bool:
+        lock.release()
+        if lock.try_acquire():
+            lock.write_owner(str(os.getpid()))
+            return True
+        log.error("orchestrator_superseded", pid=lock.read_owner())
+        self._lock = None
+        self._exit_code = EXIT_TRY_LATER
+        self.request_stop()
+        return False
 
     def close(self) -> None:
         """Let go of everything; whoever still runs is killed."""
@@ -193,6 +239,7 @@ class Orchestrator:
         preparing = tasks.spawn(self._prepare(), name="prepare", on_error=self._prepare_crashed)
         while not self._stop.is_set():
             self.tick()
+            await self._keep_state_folder()
             await wait(self._stop, TICK_S)
         await self._wind_down(preparing)
 
@@ -290,7 +337,10 @@ class Orchestrator:
             away = self._database.reason
             reason = f"waits for the database: {away}" if away else "the database is being prepared"
             wants = {name: replace(want, wanted=False, reason=reason) for name, want in wants.items()}
+        held = self._crew.held()
         self._crew.want(wants)
+        if self._crew.held() != held:  # released by a new session: a later start must not find it again
+            write_holds(self._state_dir, self._crew.held())
         for name, limit_s in plan.stall_limits(self._calendar, self._settings, now).items():
             self._judge_data(name, limit_s, now_s)
 
@@ -346,7 +396,7 @@ class Orchestrator:
     def _apply(self, found: Reading, change: SettingsChange) -> dict[str, Any]:
         check_log_folder(change.settings.logging)
         with writing(self._state_dir / SETTINGS_FILE):
-            write_atomic(self._state_dir / SETTINGS_FILE, config.dump(change.settings), mode=0o600)
+            self._write_settings(change.settings)
         self._settings, self._source.reading, self._calendar = change.settings, found, found.calendar
         self._environ = _environ_of(self._environ, found.loaded)
         self._crew.configure(self._settings)
@@ -356,8 +406,9 @@ class Orchestrator:
         self._journal_own("settings_reloaded", detail=", ".join(change.keys))
         members = self._crew.members
         ends = [name for name in members if name in change.processes and members[name].child.state in RESTARTED]
+        limits = any(key.startswith("supervisor.") for key in change.keys)
         for name in members:
-            self._crew.feed(name, Reloaded(changed=name in change.processes))
+            self._crew.feed(name, Reloaded(changed=name in change.processes, limits=limits))
         self.tick()
         return {"version": status.VERSION, **change.document(), "restarted": ends}
 

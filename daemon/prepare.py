@@ -11,7 +11,8 @@ from core.errors import EXIT_CONFIG, EXIT_DONE
 from core.logs import get_logger
 from core.settings import Settings
 from daemon.child_logs import ChildLog
-from daemon.process import Launch, Process
+from daemon.launch import Launch
+from daemon.system import Process
 
 MODULE = "storage.prepare"
 

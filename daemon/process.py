@@ -8,28 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import importlib.util
 import itertools
 import os
-import secrets
 import signal
 import subprocess
 import sys
-import sysconfig
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from core.child import LIFE_VARIABLE, LOCK_VARIABLE, PARENT_VARIABLE
-from core.program import SETTINGS_VARIABLE
+from core.child import LIFE_VARIABLE, LOCK_VARIABLE
 from daemon.descendants import MARK_VARIABLE, Identity, belongs, children, descendants, identity, mark_of, send
+from daemon.launch import Launch, run_token
 
-PROXY_VARIABLES = {"http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy"}
-OWN_NOTIFY_VARIABLES = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
-"""What systemd tells this process alone."""
+assert sys.platform != "win32"  # its twin is process_windows.py
+
 READ_BYTES = 65_536
 DRAIN_READS = 4  # at an exit: what is still in the pipe, and not what others go on to write into it
 POLL_S = 0.25  # how often an exit is looked for where the system has no pidfd
@@ -42,47 +37,6 @@ _live: dict[int, str] = {}
 
 class StillHeld(OSError):
     """A copy that this orchestrator did not start still holds the lock of its name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
-    """What to run, and in what surroundings."""
-
-    arguments: Sequence[str]
-    environ: Mapping[str, str]
-    folder: Path
-
-
-@cache
-def run_token() -> str:
-    """Return what the marks of all children of this process begin with."""
-    return secrets.token_hex(8)
-
-
-def launch(module: str, *, environ: Mapping[str, str], folder: Path, settings: Path, notify: str) -> Launch:
-    """Return how `module` is started as a supervised child of this process."""
-    kept = {
-        name: value
-        for name, value in environ.items()
-        if name.lower() not in PROXY_VARIABLES and name not in OWN_NOTIFY_VARIABLES
-    }
-    own = {PARENT_VARIABLE: str(os.getpid()), SETTINGS_VARIABLE: str(settings), "PYTHONUNBUFFERED": "1"}
-    if notify:
-        own["NOTIFY_SOCKET"] = notify
-    if tree := _tree_to_add():
-        own["PYTHONPATH"] = os.pathsep.join(part for part in (tree, environ.get("PYTHONPATH", "")) if part)
-    arguments = (sys.executable, "-P", "-m", "core.child", module)
-    return Launch(arguments=arguments, environ=kept | own, folder=folder)
-
-
-@cache
-def _tree_to_add() -> str:
-    """The folder of the packages; empty if they are installed, as site-packages must not precede the library."""
-    spec = importlib.util.find_spec("core")
-    assert spec is not None and spec.origin is not None
-    tree = Path(spec.origin).parent.parent
-    installed = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
-    return "" if tree.resolve() in installed else str(tree)
 
 
 @cache
@@ -105,9 +59,11 @@ def _locked(path: Path) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    except OSError as error:
         os.close(descriptor)
-        raise StillHeld("another copy of it still runs, which this orchestrator did not start") from error
+        if isinstance(error, BlockingIOError):
+            raise StillHeld("another copy of it still runs, which this orchestrator did not start") from error
+        raise  # a file system without locks
     return descriptor
 
 
@@ -122,6 +78,13 @@ def end_strays() -> None:
 def adopted() -> list[int]:
     """Return the children of this process that were not started here: orphans of its descendants."""
     return [pid for pid in children(os.getpid()) if pid not in _live]
+
+
+def _killed(who: Identity) -> bool:
+    """Kill it; False also where no descriptor is left to do it by: `end_strays` comes back to it."""
+    with suppress(OSError):
+        return send(who, signal.SIGKILL)
+    return False
 
 
 class Process:
@@ -208,7 +171,7 @@ class Process:
     def _end_kin(self) -> int:
         with suppress(OSError):  # no descriptor left: then those who are known
             self.look()
-        return sum([send(who, signal.SIGKILL) for who in self.kin])
+        return sum([_killed(who) for who in self.kin])
 
     def _signal(self, how: Callable[[int, int], None], *numbers: signal.Signals) -> None:
         # The leader is reaped only in `_ended`, so that until then its number names nobody else.

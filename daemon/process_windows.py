@@ -14,7 +14,7 @@ import msvcrt
 import os
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,10 @@ import psutil
 import pywintypes
 import win32job
 
-from core.child_windows import ABORT, STOP
+from core.child_windows import ABORT, LOCK_VARIABLE, STOP
 from core.notify import HANDLE
 from daemon.beats_windows import BeatPipes
+from daemon.descendants import Identity, identity
 from daemon.launch import Launch
 
 READ_BYTES = 65_536
@@ -52,22 +53,21 @@ class Process:
         lock: Path | None = None,
         beats: BeatPipes | None = None,
     ) -> None:
-        """Start it. OSError if the system refuses. `lock` needs no holder here: no copy outlives this process."""
-        del lock
+        """Start it; it holds `lock` until it ends, or ends with 75 if another has it. OSError if the system refuses."""
         self._loop = asyncio.get_running_loop()
         self._on_exit, self._on_output = on_exit, on_output
         self._ahead = threading.Semaphore(CHUNKS_AHEAD)
-        self.kin: frozenset[int] = frozenset()
+        self.kin: frozenset[Identity] = frozenset()
         self.survivors = 0
         self._job = _new_job()
-        self._popen = self._start(command, beats)
+        self._popen = self._start(command, {} if lock is None else {LOCK_VARIABLE: str(lock)}, beats)
         self.pid = self._popen.pid
         self._begin()
         self._reading = _in_thread("output", self._read)
         _in_thread("exit", self._wait)
 
-    def _start(self, command: Launch, beats: BeatPipes | None) -> subprocess.Popen[bytes]:
-        environ, inherited = dict(command.environ), subprocess.STARTUPINFO()
+    def _start(self, command: Launch, handed: Mapping[str, str], beats: BeatPipes | None) -> subprocess.Popen[bytes]:
+        environ, inherited = {**command.environ, **handed}, subprocess.STARTUPINFO()
         if beats is None:
             return _spawned(command, environ, inherited)
         reader, writer = os.pipe()
@@ -97,8 +97,8 @@ class Process:
         """Remember who descends from it now; return their pids with its own."""
         with suppress(pywintypes.error):  # the job of a process that has just ended
             listed = win32job.QueryInformationJobObject(self._job, win32job.JobObjectBasicProcessIdList)
-            self.kin = frozenset(pid for pid in listed if pid != self.pid)
-        return [self.pid, *self.kin]
+            self.kin = frozenset(who for pid in listed if pid != self.pid and (who := identity(pid)) is not None)
+        return [self.pid, *(who.pid for who in self.kin)]
 
     def ask(self) -> None:
         """Ask the process itself to end: its bootstrap turns this into what SIGTERM is elsewhere."""

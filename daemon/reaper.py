@@ -27,10 +27,13 @@ class Reaper:
 
     def reap(self, now_s: float) -> int:
         """Remove the zombies that are older than PATIENCE_S by our knowledge; return how many they were."""
-        if not _any_dead():
+        if sys.platform == "win32" or not _any_dead():
             self._seen = {}
             return 0
-        dead = [pid for pid in children(os.getpid()) if is_zombie(pid)]
+        try:
+            dead = [pid for pid in children(os.getpid()) if is_zombie(pid)]
+        except OSError:  # no descriptor left: the next look may work
+            return 0
         self._seen = {pid: self._seen.get(pid, now_s) for pid in dead}
         old = [pid for pid, seen_s in self._seen.items() if now_s - seen_s >= PATIENCE_S]
         for pid in old:
@@ -39,9 +42,11 @@ class Reaper:
         return len(old)
 
 
-def _any_dead() -> bool:
-    """Look without waiting for it: most of the dead are somebody's, who wants their exit code."""
-    try:
-        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:  # no children at all
-        return False
+if sys.platform != "win32":
+
+    def _any_dead() -> bool:
+        """Look without waiting for it: most of the dead are somebody's, who wants their exit code."""
+        try:
+            return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:  # no children at all
+            return False

@@ -164,11 +164,19 @@ def read(loaded: Loaded) -> Reading:
     settings, files = loaded.settings, {}
 
     def noted(path: Path) -> str:
+        _refuse_pipe(path)
         text = files[_key_of(path, settings)] = read_text(path)
         return text
 
     calendar = build_calendar(settings.market, read=noted)
     return Reading(loaded=loaded, calendar=calendar, files=files)
+
+
+def _refuse_pipe(path: Path) -> None:
+    """To read it again would wait for ever."""
+    if path.exists() and not path.is_file():
+        right = "give the name of a file"
+        raise FixByHand("is not a file that can be read again", where=str(path), right=right)
 
 
 def _key_of(path: Path, settings: Settings) -> str:
@@ -198,11 +206,11 @@ class Source:
     def read_again(self, settings: Settings) -> tuple[Reading, SettingsChange]:
         """Return the configuration as it stands now, and what it changes of `settings`; TickerdError if it is wrong."""
         file = self.reading.loaded.file
-        if file is not None and file.exists() and not file.is_file():  # a pipe: to read it would wait for ever
-            right = "start tickerd with the name of a file"
-            raise FixByHand("is not a file that can be read again", where=str(file), right=right)
+        if file is not None:
+            _refuse_pipe(file)
         loaded = self.reread()
         if ca_file := loaded.settings.network.ca_file:
+            _refuse_pipe(Path(ca_file))
             read_text(Path(ca_file), key="network.ca_file")
         found, before = read(loaded), self.reading.files
         edited = {key for key, text in found.files.items() if before.get(key, text) != text}

@@ -121,8 +121,10 @@ def in_homes(paths: Iterable[Path]) -> bool:
 
 def _common(service: Service, place: list[str], homes: str) -> str:
     def line(verb: str) -> str:
-        config = ("--config", service.config) if service.config else ()
-        return " ".join(_quoted(word).replace("$", "$$") for word in (*service.command, verb, *config))
+        config = ["--config", service.config] if service.config else []
+        words = [_quoted(word) for word in (*service.command, verb, *config)]
+        # No variable is looked for in the program's own name.
+        return " ".join([words[0], *(word.replace("$", "$$") for word in words[1:])])
 
     return COMMON.format(start=line("run"), reload=line("reload"), place="\n".join(place), homes=homes)
 

@@ -47,6 +47,10 @@ class HttpClient:
             },
         )
 
+    def cookies(self) -> list[str]:
+        """Return the values of all cookies that are held: secrets, which no file may hold."""
+        return [cookie.value or "" for cookie in self._session.cookies.jar]
+
     async def get(self, url: str, params: Mapping[str, str] | None = None) -> Answer:
         """Return the answer whatever its status; Unreachable if there is none."""
         try:

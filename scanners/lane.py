@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from core.errors import RetryLater, Unreachable
 from core.logs import get_logger
+from net.budget import RESTART_S, Lane
 from net.client import HttpClient
 from scanners.context import Context
 from yahoo.quote import URL, QuoteAnswer
@@ -17,16 +18,29 @@ log = get_logger(__name__)
 T = TypeVar("T")
 
 
+LONGEST_LOOK_S = 1.0
+"""A patient one looks so often whether it still has to be."""
+
+
+def idle_in_s(lane: Lane, *, now_s: float) -> float:
+    """Return in how many seconds a slot will have passed that nobody took; 0 or less: it has."""
+    since_restart = now_s >= lane.used_at_s - RESTART_S
+    return lane.next_free_s + 1.0 / lane.rate_per_s - now_s if since_restart and lane.next_free_s else 0.0
+
+
 class Stopped(RetryLater):
     """The scanner was asked to stop before the request was sent."""
 
 
 class DirectLane:
-    """Asks for quotes one batch a call; each request waits for its slot of the shared budget."""
+    """Asks for quotes one batch a call; each request waits for its slot of the shared budget.
 
-    def __init__(self, context: Context, http: HttpClient) -> None:
-        self._context = context
-        self._session = QuoteSession(http, context.clock)
+    `patient`: while it says so, only slots that nobody else wants are taken, and one is left free before each.
+    """
+
+    def __init__(self, context: Context, http: HttpClient, *, patient: Callable[[], bool] = lambda: False) -> None:
+        self._context, self._patient = context, patient
+        self._session = QuoteSession(http, context.clock, flight=context.flight)
         self._minting = asyncio.Lock()
         self._refused_s = 0.0
         self._crumbs_refused = 0
@@ -62,11 +76,22 @@ class DirectLane:
         """Wait for a slot of the budget; one that was given before a refusal, of whichever process, does not count."""
         budget, clock = self._context.budget, self._context.clock
         while True:
+            await self._until_idle()
             given_s = self._refused_s
             if await self._context.wait(budget.reserve(now_s=clock.monotonic_s())):
                 raise Stopped("asked to stop")
             if given_s == self._refused_s and not budget.quiet_for_s(clock.monotonic_s()):
                 return
+
+    async def _until_idle(self) -> None:
+        """While patient, wait until a whole slot has passed that nobody took."""
+        while self._patient():
+            lane, now_s = self._context.budget.lane(), self._context.clock.monotonic_s()
+            busy_s = idle_in_s(lane, now_s=now_s)
+            if busy_s <= 0:
+                return
+            if await self._context.wait(min(busy_s, LONGEST_LOOK_S)):
+                raise Stopped("asked to stop")
 
     async def _send(self, send: Callable[[], Awaitable[T]]) -> T:
         sent_s = self._context.clock.monotonic_s()

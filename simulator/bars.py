@@ -36,10 +36,15 @@ def merged(bars: Sequence[Bar]) -> Bar:
     )
 
 
-def scaled(bar: Bar, ratio: float) -> Bar:
+def restated(price: float, ratio: float, digits: int) -> float:
+    """Return a price as it stands after a split of `ratio` new shares for one: in whole ticks, as the quote's are."""
+    return max(round(price / ratio, digits), 10.0**-digits)
+
+
+def scaled(bar: Bar, ratio: float, digits: int) -> Bar:
     """Return the bar as it stands after a split of `ratio` new shares for one."""
     at_s, *prices, volume = bar
-    opened, high, low, close = (price / ratio for price in prices)
+    opened, high, low, close = (restated(price, ratio, digits) for price in prices)
     return Bar(at_s, opened, high, low, close, round(volume * ratio))
 
 
@@ -79,10 +84,10 @@ class Tape:
         """Return the minutes that had a trade, the newest unfinished."""
         return [*unpacked(self._data), *self._newest()]
 
-    def rescale(self, ratio: float) -> None:
+    def rescale(self, ratio: float, digits: int) -> None:
         """Restate everything after a split."""
-        bars = [scaled(bar, ratio) for bar in self.bars()]
-        self.before = self.before and scaled(self.before, ratio)
+        bars = [scaled(bar, ratio, digits) for bar in self.bars()]
+        self.before = self.before and scaled(self.before, ratio, digits)
         self._data[:] = packed(bars[:-1])
         if bars:
             _, self._open, self._high, self._low, self._close, self._volume = bars[-1]

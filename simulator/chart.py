@@ -27,6 +27,8 @@ REACH_DAYS = {"1m": 30, "60m": 730, "1h": 730, "4h": 730}
 DAYS_OF_MINUTES = 8
 """More of 1m is not given at once."""
 RANGES = ["1d", "5d", "1mo", "3mo", "6mo", "1y", "2y", "5y", "10y", "ytd", "max"]
+RANGE_DIGITS = 4
+FIRST_DAY = date(1971, 1, 1)
 TYPES = {"ETF": "ETF", "Crypto": "CRYPTOCURRENCY"}
 
 
@@ -109,7 +111,7 @@ def _range(text: str, now_s: int) -> tuple[int, int | None]:
     """Return the first second, or 0 and the number of sessions."""
     today = local_date(datetime.fromtimestamp(now_s, UTC))
     number = text.rstrip("dmowky")
-    count = int(number) if number.isascii() and number.isdecimal() else 0
+    count = int(number) if number.isascii() and number.isdecimal() and len(number) <= RANGE_DIGITS else 0
     match text.removeprefix(number) if count else text:
         case "max":
             return 0, None
@@ -118,7 +120,7 @@ def _range(text: str, now_s: int) -> tuple[int, int | None]:
         case "d" if count:
             return 0, count
         case "wk" if count:
-            return _midnight_s(today - timedelta(weeks=count)), None
+            return _midnight_s(max(today - timedelta(weeks=count), FIRST_DAY)), None
         case "mo" if count:
             return _midnight_s(_months_before(today, count)), None
         case "y" if count:
@@ -129,7 +131,7 @@ def _range(text: str, now_s: int) -> tuple[int, int | None]:
 
 def _months_before(on: date, months: int) -> date:
     year, month = divmod(on.year * 12 + on.month - 1 - months, 12)
-    return date(max(year, 1971), month + 1, min(on.day, 28))
+    return max(date(max(year, 1), month + 1, min(on.day, 28)), FIRST_DAY)
 
 
 def _midnight_s(on: date) -> int:

@@ -22,7 +22,7 @@ from simulator import catalogue, listings
 from simulator.fleet import kinds
 from simulator.loopback import split_address
 from simulator.practice import Practice
-from simulator.replay import FASTEST, Playback
+from simulator.replay import FASTEST, SLOWEST, Playback
 from simulator.running import RemoteMarket
 from simulator.script import Script, from_file
 from simulator.server import LEDGER_MB
@@ -174,8 +174,8 @@ def _megabytes(text: str) -> float:
 
 def _speed(text: str) -> float:
     speed = float(text)
-    if not 0 < speed <= FASTEST:
-        raise ValueError(f"above 0 and at most {FASTEST:g}")
+    if not SLOWEST <= speed <= FASTEST:
+        raise ValueError(f"from {SLOWEST:g} to {FASTEST:g}")
     return speed
 
 

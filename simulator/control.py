@@ -67,6 +67,8 @@ class Control:
         """Return the event as an action; FixByHand for one that is unknown or has wrong details."""
         known(event, dict.fromkeys(EVENTS), what="event", where="event")
         if event == "list_new":
+            if details:
+                raise FixByHand(f"the details are {', '.join(details)}", where=event, right="give no details")
             return lambda: self._server.market.list_new(listings.chosen([ticker])[0])
         given = _details(getattr(self._server.market, event), details, where=event)
         return lambda: self._server.happen(event, ticker, **given)

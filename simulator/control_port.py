@@ -53,7 +53,7 @@ class ControlPort:
     def _answer(self, line: bytes) -> tuple[dict[str, object], bool]:
         try:
             document = msgspec.json.decode(line)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             return _refusal(FixByHand(f"no JSON: {error}", where="order", right='send {"do": "status"}')), False
         try:
             return {"version": 1, "ok": True, "result": self._control.obey(document)}, True

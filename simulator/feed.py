@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from simulator import wire
 from simulator.faults import Faults
@@ -45,16 +46,22 @@ class Subscription:
         self.symbols.update(dict.fromkeys(taken))
         return taken
 
+    def honoured(self) -> Iterable[str]:
+        """Return those that are told of now: fewer than were taken, if the limit has come down since."""
+        most = self.faults.honoured_symbols(self.number)
+        return self.symbols if len(self.symbols) <= most else islice(self.symbols, most)
+
 
 def _orders(text: str) -> dict[str, list[str]]:
     try:
         orders = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused("not JSON") from error
     if not isinstance(orders, dict) or orders.keys() - {"subscribe", "unsubscribe"}:
         raise Refused("unknown key")
     for symbols in orders.values():
-        if not isinstance(symbols, list) or not all(isinstance(symbol, str) for symbol in symbols):
+        # Half of a surrogate pair is not printable: no ledger could tell of it.
+        if not isinstance(symbols, list) or not all(isinstance(each, str) and each.isprintable() for each in symbols):
             raise Refused("not a list of symbols")
     return orders
 
@@ -118,7 +125,7 @@ class Feed:
         if stock is self._market.canary:
             return wire.text_frame(wire.canary_message(stock))
         hours = _MARKET_HOURS[self._market.phase]
-        symbol = stock.listing.symbol
-        if symbol not in self._fixed:  # a new or renamed ticker
-            self._fixed[symbol] = wire.fixed(stock)
-        return wire.text_frame(wire.stock_message(stock, self._fixed[symbol], time=time, market_hours=hours))
+        known = self._fixed.get(stock.listing.symbol)
+        if known is None or known.listing is not stock.listing:  # a new or renamed ticker
+            known = self._fixed[stock.listing.symbol] = wire.fixed(stock)
+        return wire.text_frame(wire.stock_message(stock, known, time=time, market_hours=hours))

@@ -29,6 +29,8 @@ from simulator.streams import Streams
 log = get_logger(__name__)
 
 HANDSHAKE_S = 10.0
+WITHOUT_BODY = (204, 304)
+"""RFC 9110: no such answer has a body."""
 ECHO_HOST = "api.ipify.org"
 """Tells each client the address that it comes from: its exit."""
 
@@ -97,7 +99,7 @@ class Hosts:
             sent = _Sent()
             at_s = self._clock.utc_now().timestamp()
             try:
-                await self._send(http, writer, delivery, sent)
+                await self._send(http, writer, delivery, sent, without_body=asked.method == "HEAD")
             finally:
                 self._note(asked, way, delivery, at_s=at_s, sent_bytes=sent.body_bytes)
             if not sent.whole or http.our_state is not h11.DONE or http.their_state is not h11.DONE:
@@ -132,10 +134,19 @@ class Hosts:
             fault="+".join(fault.kind.name for fault in delivery.faults),
         )
 
-    async def _send(self, http: h11.Connection, writer: asyncio.StreamWriter, delivery: Delivery, sent: _Sent) -> None:
+    async def _send(
+        self,
+        http: h11.Connection,
+        writer: asyncio.StreamWriter,
+        delivery: Delivery,
+        sent: _Sent,
+        *,
+        without_body: bool,
+    ) -> None:
         if delivery.delay_s:
             await self._clock.sleep(delivery.delay_s)
-        body = delivery.response.body[: delivery.cut_at]
+        without_body |= delivery.response.status in WITHOUT_BODY
+        body = b"" if without_body else delivery.response.body[: delivery.cut_at]
         writer.write(http.send(head(delivery.response)) or b"")
         for piece in pieces(body, delivery.bytes_per_s):
             writer.write(http.send(h11.Data(data=piece)) or b"")
@@ -143,7 +154,7 @@ class Hosts:
             await writer.drain()
             if delivery.bytes_per_s:
                 await self._clock.sleep(1 / PIECES_PER_S)
-        sent.whole = len(body) == len(delivery.response.body)
+        sent.whole = without_body or len(body) == len(delivery.response.body)
         if sent.whole:
             writer.write(http.send(h11.EndOfMessage()) or b"")
         await writer.drain()

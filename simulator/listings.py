@@ -51,6 +51,11 @@ def from_file(path: Path) -> list[Listing]:
     return chosen(symbols)
 
 
+def is_ticker(text: str) -> bool:
+    """Whether a ticker may be called so."""
+    return text != "" and text.isascii() and text.isprintable() and " " not in text and "," not in text
+
+
 def chosen(symbols: Iterable[str]) -> list[Listing]:
     """Return these tickers; one that is not bundled gets an invented price."""
     known = {listing.symbol: listing for listing in bundled()}
@@ -62,7 +67,7 @@ def _symbols(path: Path) -> Iterable[str]:
         symbol = line.strip()
         if not symbol or symbol.startswith("#"):
             continue
-        if not symbol.isascii() or not symbol.isprintable() or " " in symbol or "," in symbol:
+        if not is_ticker(symbol):
             raise FixByHand(
                 f"line {number} is not a ticker: {symbol[:40]!r}", where=str(path), right="give one ticker a line"
             )

@@ -21,7 +21,7 @@ LAST_BLOCK = b"\x03\0"  # RFC 1951: an empty final block
 EDGE = b"Edge: Too Many Requests"
 PAGE = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body><h1>Free Wi-Fi</h1></body></html>"
 CAPTCHA = b"<!DOCTYPE html><html><head><title>Are you a human?</title></head><body><form>captcha</form></body></html>"
-_OF_ONE = ("/v8/finance/chart/", "/v10/finance/quoteSummary/")
+_OF_ONE = ("/v8/finance/chart/", "/v10/finance/quoteSummary/", "/v7/finance/options/", "/v7/finance/download/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +56,10 @@ class Mischief:
         response = response or true()
         for fault in ordered:
             if fault.kind.name in SPOILING and response.content_type.startswith("application/json"):
-                response = replace(response, body=spoil(response.body, fault))
-                shaped.append(fault)
+                spoiled = spoil(response.body, fault)
+                if spoiled != response.body:
+                    response = replace(response, body=spoiled)
+                    shaped.append(fault)
         return _paced(response, ordered, shaped)
 
     def _replaced(self, request: Request, fault: Fault, *, exit: str, now_s: float) -> Response | None:

@@ -85,7 +85,7 @@ def fixed(stock: Stock, market: Market) -> Facts:
     if not stock.splits and not stock.dividends:
         return facts
     ratio = stock.split_ratio
-    split = {key: facts[key] / ratio for key in PER_SHARE & facts.keys() if facts[key]}
+    split = {key: round(facts[key] / ratio, 6) for key in PER_SHARE & facts.keys() if facts[key]}
     more = {key: round(facts[key] * ratio) for key in SHARES & facts.keys()}
     paid = sum(usd for _, usd in stock.dividends)
     trailing: float = split.get("trailingAnnualDividendRate", 0.0) + paid

@@ -26,7 +26,7 @@ ROW_TIMES = ("regularMarketTime", "preMarketTime", "postMarketTime")
 ID_FIELD, TIME_FIELD = 1, 3
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
-FASTEST = 1000.0
+SLOWEST, FASTEST = 0.001, 1000.0
 LONGEST_VARINT_BITS = 63
 
 Row = dict[str, Any]
@@ -58,8 +58,9 @@ class Tempo:
     began_at: datetime
     speed: float
 
-    def plays_at(self, at: datetime) -> datetime:
-        return self.began_at + (at - self.first_at) / self.speed
+    def has_come(self, at: datetime, now: datetime) -> bool:
+        """Whether it is time for what was heard at `at`."""
+        return (at - self.first_at) / self.speed <= now - self.began_at
 
     def moved_ms(self, time_ms: int) -> int:
         """Return an exchange time (ms since 1970) as it is told now: never before one that was earlier."""
@@ -99,7 +100,7 @@ class Playback:
             self._tempo = Tempo(first_at=self._first_at, began_at=now, speed=self._speed)
         frames: list[Frame] = []
         refusals: list[Refusal] = []
-        while self._next is not None and self._tempo.plays_at(self._next.at) <= now:
+        while self._next is not None and self._tempo.has_come(self._next.at, now):
             record, self._next = self._next, next(self._coming, None)
             if record.kind == "answer":
                 refusals += self._answer(record)
@@ -121,7 +122,7 @@ class Playback:
         if symbol not in self._rows:
             return None
         at, row = self._rows[symbol]
-        if self._tempo is None or self._tempo.plays_at(at) > now:
+        if self._tempo is None or not self._tempo.has_come(at, now):
             return {key: value for key, value in row.items() if key not in ROW_TIMES}
         times = {key: row[key] for key in ROW_TIMES if type(row.get(key)) is int}
         return row | {key: self._tempo.moved_ms(1000 * time_s) // 1000 for key, time_s in times.items()}
@@ -163,7 +164,7 @@ class Playback:
     def _answer(self, record: Record) -> list[Refusal]:
         rows = _rows(record)
         if rows is None:
-            return [Refusal(path=urlsplit(record.source).path, status=record.status or 200, body=record.raw)]
+            return _refusals(record)
         self._rows.update({row["symbol"]: (record.at, row) for row in rows})
         return []
 
@@ -174,7 +175,7 @@ def moved(raw: bytes, move: Callable[[int], int]) -> tuple[str, bytes]:
         envelope = json.loads(raw)
         message = binascii.a2b_base64(envelope["message"], strict_mode=True)
         symbol, new = _moved(message, move)
-    except (ValueError, KeyError, TypeError, IndexError):
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
         return "", raw
     if new == message:
         return symbol, raw
@@ -232,6 +233,16 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
             raise ValueError("a number without end")
 
 
+def _refusals(record: Record) -> list[Refusal]:
+    """Return the refusal that this answer is; none for an address or a status that cannot be."""
+    status = record.status or 200
+    try:
+        path = urlsplit(record.source).path
+    except ValueError:
+        return []
+    return [Refusal(path=path, status=status, body=record.raw)] if 200 <= status <= 599 else []
+
+
 def _rows(record: Record) -> list[Row] | None:
     """Return the quotes of an answer, None if it holds no list of them."""
     if record.status != 200:
@@ -239,7 +250,7 @@ def _rows(record: Record) -> list[Row] | None:
     try:
         rows = json.loads(record.raw)["quoteResponse"]["result"]
         return [row for row in rows if isinstance(row["symbol"], str)]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

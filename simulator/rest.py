@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import unquote
 
-from simulator import chart, consent, directories, harvest, quotes, screener, search, sinks, summary, timeseries
+from simulator import (
+    chart,
+    consent,
+    directories,
+    download,
+    harvest,
+    insights,
+    options,
+    quotes,
+    screener,
+    search,
+    sinks,
+    summary,
+    timeseries,
+)
 from simulator.chart import Answer
 from simulator.consent import Consent
 from simulator.facts import Facts
@@ -24,6 +38,8 @@ HOSTS = QUERY_HOSTS | {COOKIE_HOST, sinks.WEBHOOK_HOST} | consent.HOSTS | direct
 """All that are served over HTTP."""
 SYMBOLS_PER_REQUEST = 100
 CHART = "/v8/finance/chart/"
+OPTIONS = "/v7/finance/options/"
+DOWNLOAD = "/v7/finance/download/"
 SUMMARY = "/v10/finance/quoteSummary/"
 TIMESERIES = "/ws/fundamentals-timeseries/v1/finance/timeseries/"
 TRENDING = "/v1/finance/trending/"
@@ -92,6 +108,11 @@ class Rest:
             if symbol in self._faults.drop_symbols:
                 return self._guarded(request, lambda: summary.unknown(symbol))
             return self._guarded(request, lambda: summary.answer(market, symbol, query))
+        if path.startswith(OPTIONS):
+            symbol = self._known(path.removeprefix(OPTIONS))
+            return self._guarded(request, lambda: options.answer(market, symbol, query))
+        if path.startswith(DOWNLOAD):
+            return download.respond(market, self._known(path.removeprefix(DOWNLOAD)), query)
         if path == f"{SCREENER}/predefined/saved":
             return self._guarded(request, lambda: screener.predefined(market, query))
         if answer := self._open(path, query):
@@ -111,6 +132,8 @@ class Rest:
             return search.recommendations(market, unquote(path.removeprefix(RECOMMENDATIONS)))
         if path == "/v1/finance/search":
             return search.search(market, query)
+        if path == "/ws/insights/v2/finance/insights":
+            return insights.answer(market, query)
         if path == "/v7/finance/spark":
             return search.spark(market, query)
         return None

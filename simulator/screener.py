@@ -10,6 +10,7 @@ from typing import Any
 from simulator.chart import Answer
 from simulator.facts import Facts
 from simulator.quotes import answer as quote_of
+from simulator.search import DIGITS
 from simulator.summary import industries
 from simulator.walk import Market, Stock
 
@@ -116,7 +117,7 @@ def page(market: Market, body: bytes) -> Answer:
             field=str(asked.get("sortField", "ticker")).lower(),
             descending=str(asked.get("sortType", "DESC")).upper() == "DESC",
         )
-    except BadQuery as bad:
+    except (BadQuery, RecursionError) as bad:
         return 400, {"finance": {"result": None, "error": {"code": "Bad Request", "description": str(bad)}}}
     rows = _quotes(market, found[offset : offset + size])
     result = {"start": offset, "count": len(rows), "total": len(found), "quotes": rows, "useRecords": False}
@@ -265,4 +266,4 @@ def _whole(document: Facts, key: str, default: int) -> int:
 
 
 def _number(text: str | None, default: int) -> int:
-    return int(text) if text and text.isascii() and text.isdecimal() else default
+    return int(text[:DIGITS]) if text and text.isascii() and text.isdecimal() else default

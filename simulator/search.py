@@ -14,6 +14,8 @@ from simulator.walk import Market, Stock
 QUOTES, NEWS, TRENDING, RECOMMENDED = 6, 4, 5, 5
 """How many there are of each if nobody says."""
 SHOWN_EXCHANGES = {"NMS": "NASDAQ", "NGM": "NASDAQ", "NCM": "NASDAQ"}
+DIGITS = 9
+"""More of a count is not read."""
 TYPES = {"ETF": ("ETF", "ETF"), "Crypto": ("CRYPTOCURRENCY", "Cryptocurrency")}
 TIMES_TAKEN = {
     "totalTime": 30,
@@ -144,7 +146,7 @@ def _news(market: Market, stock: Stock, number: int) -> Facts:
 
 
 def _count(text: str | None, default: int) -> int:
-    return min(int(text), 250) if text and text.isascii() and text.isdecimal() else default
+    return min(int(text[:DIGITS]), 250) if text and text.isascii() and text.isdecimal() else default
 
 
 def _error(status: int, code: str, description: str) -> Answer:

@@ -165,8 +165,10 @@ class PracticeServer:
         """Let one of the market's events happen to `ticker`, and tell who listens if that was a trade."""
         getattr(self.market, event)(ticker, **details)
         stock = self.market.stocks.get(ticker)
-        if stock is not None and stock.trade_time_s == self.market.now_s:
+        traded = stock is not None and stock.trade_time_s == self.market.now_s
+        if stock is not None and (traded or event == "split"):  # which restates the last trade, also of a closed market
             self.truth.trade(self.market.now_s, [stock])
+        if stock is not None and traded:
             self.messages_sent += self.streams.publish([stock])
 
     def play(self, playback: Playback) -> None:

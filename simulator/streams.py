@@ -170,7 +170,7 @@ class Streams:
         return any(self._faults.on_stream(name, number) for name in ("mute", "freeze"))
 
     def _publish_to(self, connection: StreamConnection, frames: Mapping[str, bytes]) -> int:
-        own = [symbol for symbol in connection.subscription.symbols if symbol in frames]
+        own = [symbol for symbol in connection.subscription.honoured() if symbol in frames]
         if self._is_silent(connection):
             return 0
         sent = self._send(connection, own, [frames[symbol] for symbol in own])

@@ -169,7 +169,10 @@ def _summary_detail(ticker: _Ticker) -> Facts:
         "navPrice": price,
         "yield": round(quote.get("trailingAnnualDividendYield", 0), 4),
     }
-    absent = ("trailingPE", "forwardPE", "marketCap", "trailingAnnualDividendYield", "totalAssets")
+    absent = (
+        *("trailingPE", "forwardPE", "marketCap", "totalAssets"),
+        *("trailingAnnualDividendRate", "trailingAnnualDividendYield"),
+    )
     return found | {key: _GONE for key in absent if key not in found}
 
 

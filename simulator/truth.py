@@ -102,13 +102,16 @@ class Truth:
 
     def sent_of(self, ticker: str, *, since_s: int = 0) -> list[Sent]:
         """Return when and over which connection the ticker's price was sent."""
-        index = self._index.get(ticker, -1)
+        index = self._index.get(ticker)
+        if index is None:
+            return []
         found: list[Sent] = []
+        price = self._base[index]
         for second in self._seconds:
+            if index in second.tickers:
+                price = second.prices[second.tickers.index(index)]
             numbers = [number for number, own in second.sent.items() if second.at_s >= since_s and index in own]
-            price = self.price_at(ticker, second.at_s) if numbers else None
-            if price is not None:
-                found.extend(Sent(at_s=second.at_s, connection=number, price=price[0]) for number in numbers)
+            found.extend(Sent(at_s=second.at_s, connection=number, price=price) for number in numbers)
         return found
 
     def check(self, table: Mapping[str, tuple[float, int]], *, lag_s: float) -> list[Wrong]:

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from core.errors import FixByHand
 from market.sessions import Calendar
-from simulator.bars import Bar, Tape, packed, scaled, unpacked
+from simulator.bars import Bar, Tape, packed, restated, scaled, unpacked
 from simulator.hours import Earlier, Span, hours_at
-from simulator.listings import Listing, canary
+from simulator.listings import Listing, canary, is_ticker
 
 SESSION_S = 23_400
 """09:30 to 16:00."""
@@ -23,6 +23,10 @@ DAY_SWING = 0.02
 """Standard deviation of a day's return."""
 PULL = 0.0005
 """Share of the way back to the previous close that a trade goes: keeps weeks of practice near the start prices."""
+CHEAPEST_USD, DEAREST_USD = 0.0001, 1e7
+"""No event may lead out of this: a tick, and ten times the dearest share there is."""
+MOST_SHARES = 10**15
+"""Of a day's volume: a split may not make more."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,14 +115,14 @@ class Stock:
         ratio = new / old
         self.splits = (*self.splits, (at_s, new, old))
         self.digits = digits_of(self.price / ratio)
-        for name in ("value", "previous_close", "open", "high", "low", "price", "lowest", "highest", "anchor"):
-            setattr(self, name, getattr(self, name) / ratio)
-        for name in ("previous_close", "open", "high", "low", "price"):
-            setattr(self, name, max(round(getattr(self, name), self.digits), 10.0**-self.digits))
+        self.value /= ratio
+        self.anchor /= ratio
+        for name in ("previous_close", "open", "high", "low", "price", "lowest", "highest"):
+            setattr(self, name, restated(getattr(self, name), ratio, self.digits))
         self.volume = round(self.volume * ratio)
         self.dividends = tuple((paid_s, usd / ratio) for paid_s, usd in self.dividends)
-        self.past[:] = packed(scaled(bar, ratio) for bar in unpacked(self.past))
-        self.tape.rescale(ratio)
+        self.past[:] = packed(scaled(bar, ratio, self.digits) for bar in unpacked(self.past))
+        self.tape.rescale(ratio, self.digits)
 
 
 class Market:
@@ -197,8 +201,6 @@ class Market:
     def gap(self, symbol: str, percent: float) -> None:
         """Let news move the price by `percent` in one trade."""
         stock = self._known(symbol)
-        if percent <= -100:
-            raise FixByHand(f"a gap of {percent} % leaves no price", key=symbol, right="give more than -100")
         self._jump(stock, stock.value * (1 + percent / 100))
 
     def pay_dividend(self, symbol: str, amount_usd: float) -> None:
@@ -206,15 +208,19 @@ class Market:
         stock = self._known(symbol)
         if not 0 < amount_usd < stock.value:
             raise FixByHand(f"{amount_usd} USD is no dividend", key=symbol, right=f"pay above 0, below {stock.price}")
-        stock.dividends = (*stock.dividends, (self._session_open_s, amount_usd))
         self._jump(stock, stock.value - amount_usd)
+        stock.dividends = (*stock.dividends, (self._session_open_s, amount_usd))
 
     def split(self, symbol: str, new: int, old: int) -> None:
         """Give `new` shares for `old` ones: each price of the ticker is restated at once, also its past."""
         stock = self._known(symbol)
-        if new < 1 or old < 1 or new == old:
+        if not 1 <= new <= MOST_SHARES or not 1 <= old <= MOST_SHARES or new == old:
             raise FixByHand(f"{new} for {old} is no split", key=symbol, right="give two different counts from 1 up")
+        _check_price(stock, stock.value * old / new)
+        if stock.volume * new > MOST_SHARES * old:
+            raise FixByHand(f"{new} for {old} makes too many shares", key=symbol, right="give fewer")
         stock.split(self._session_open_s, new, old)
+        self._jump(stock, stock.value)
 
     def list_new(self, listing: Listing) -> None:
         """Let a company go public: no past, and the first trade when its turn comes."""
@@ -251,13 +257,17 @@ class Market:
         return stock
 
     def _free(self, symbol: str) -> None:
+        if not is_ticker(symbol):
+            raise FixByHand(f"{symbol[:40]!r} is no ticker", right="use printable ASCII without blank and comma")
         if symbol in self.stocks:
             raise FixByHand(f"{symbol} is already traded here", right="choose another symbol")
 
     def _jump(self, stock: Stock, value: float) -> None:
         """Move the price in one trade; of a closed or halted market the next trade shows it."""
+        _check_price(stock, value)
         stock.value = value
         if self.is_open and not stock.halted:
+            stock.digits = digits_of(value)
             stock.print_trade(value=value, size=stock.last_size or 1, at_s=self.now_s)
 
     def _session_trades(self, now: datetime) -> list[Stock]:
@@ -291,6 +301,12 @@ class Market:
         bell = 2 * (roll() + roll() + roll() - 1.5)
         value = stock.value * (1 + bell * stock.swing) + (stock.previous_close - stock.value) * PULL
         stock.print_trade(value=value, size=1 + int(2 * roll() * TRADE_USD / stock.price), at_s=self.now_s)
+
+
+def _check_price(stock: Stock, price_usd: float) -> None:
+    if not CHEAPEST_USD <= price_usd <= DEAREST_USD:  # nor is it a number
+        right = f"stay between {CHEAPEST_USD} and {DEAREST_USD:.0f} USD"
+        raise FixByHand(f"{price_usd:g} USD is no price", key=stock.listing.symbol, right=right)
 
 
 def digits_of(price: float) -> int:

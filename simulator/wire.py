@@ -9,6 +9,7 @@ import struct
 from binascii import b2a_base64
 from dataclasses import dataclass
 
+from simulator.listings import Listing
 from simulator.walk import Stock
 
 PRE, REGULAR, POST = 0, 1, 2
@@ -50,26 +51,27 @@ def _text(number: int, value: str) -> bytes:
 
 
 _TIME, _HOURS, _VOLUME, _SIZE = (_tag(number, _VARINT) for number in (3, 7, 9, 22))
+_HINTS = {digits: _tag(27, _VARINT) + zigzag(digits) for digits in (2, 4)}
 _TAG_46, _TAG_47 = _tag(46, _FIXED32), _tag(47, _FIXED32)
 _PRICE, _CHANGE_PERCENT, _CHANGE = (_tag(number, _FIXED32)[0] for number in (2, 8, 12))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fixed:
-    """The bytes of a ticker that never change: field 1, fields 5 and 6, field 27."""
+    """The bytes that stay as long as a ticker's `listing`: field 1, fields 5 and 6."""
 
+    listing: Listing
     head: bytes
     middle: bytes
-    tail: bytes
 
 
 def fixed(stock: Stock) -> Fixed:
     listing = stock.listing
     kind = QUOTE_TYPES.get(listing.kind, EQUITY)
     return Fixed(
+        listing=listing,
         head=_text(1, listing.symbol),
         middle=_text(5, listing.exchange) + _tag(6, _VARINT) + varint(kind),
-        tail=_tag(27, _VARINT) + zigzag(stock.digits),
     )
 
 
@@ -96,7 +98,7 @@ def stock_message(stock: Stock, known: Fixed, *, time: bytes, market_hours: int)
             volume,
             _tagged_float(_CHANGE, change),
             size,
-            known.tail,
+            _HINTS[stock.digits],
             _full_day(_TAG_46, change, _TAG_47, percent),
         )
     )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, func, select
 
-from storage.schema import coverage_minute, stocks_stock
+from storage.schema import coverage_minute, scanner_run, stocks_stock
 from storage.writer import Writer
 
 FieldGroup = Literal["price", "metrics", "daily"]
@@ -51,6 +51,21 @@ def read_coverage(
             | {"age_s": _ages(connection, group, at)}
             for group in GROUPS
         }
+
+
+def read_why(engine: Engine, *, at: datetime) -> dict[str, int]:
+    """Return the newest price counts by reason, as in {"unchanged_heard": 4000}; nothing if they are too old."""
+    since = at - timedelta(seconds=WINDOW_S["price"])
+    run = scanner_run.c
+    newest = (
+        select(run.detail)
+        .where(run.scanner == "prices", run.finished_at >= since, run.finished_at <= at)
+        .order_by(run.id.desc())
+        .limit(1)
+    )
+    with engine.connect() as connection:
+        detail = connection.execute(newest).scalar()
+    return dict(detail.get("why", {})) if detail else {}
 
 
 def _counts(connection: Connection, group: FieldGroup, *, since: datetime, at: datetime, listed: int) -> dict[str, int]:

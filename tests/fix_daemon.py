@@ -12,10 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from core.clock import SystemClock, pause
 from core.errors import NotRunning
 from daemon.client import ask
+from daemon.launch import BOOTSTRAP
 
+if sys.platform == "win32":
+    from core.child_windows import STOP
+    from daemon.process_windows import KILLED
+
+KILL = 9
+PATIENCE = 4 if sys.platform == "win32" else 1  # under Wine a Python takes seconds to start
 ROOT = Path(__file__).parent.parent
 STUBS = ROOT / "tests" / "daemon" / "stubs"
 CALM = {"recorder": "stub_beats"}
@@ -29,8 +38,18 @@ def stub_environ(**more: str) -> dict[str, str]:
     return inherited | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(STUBS)))} | more
 
 
+def kill(pid: int) -> None:
+    """End a process at once, as somebody from outside would."""
+    if sys.platform == "win32":
+        os.kill(pid, KILLED)
+    else:
+        os.kill(pid, KILL)
+
+
 def is_alive(pid: int) -> bool:
     """Whether the process runs: an orphan may stay a zombie for seconds, which is as good as gone."""
+    if sys.platform == "win32":
+        return psutil.pid_exists(pid)
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -41,7 +60,7 @@ def is_alive(pid: int) -> bool:
 def wait_until(true: Callable[[], Any], *, within_s: float = 15.0) -> Any:
     """Return the first value of `true` that holds; AssertionError if none does in time."""
     clock = SystemClock()
-    end_s = clock.monotonic_s() + within_s
+    end_s = clock.monotonic_s() + within_s * PATIENCE
     while not (value := true()):
         assert clock.monotonic_s() < end_s, "waited in vain"
         pause(0.02)
@@ -93,14 +112,22 @@ class Daemon:
         return [json.loads(line) for line in (self.state_dir / "events.jsonl").read_text().splitlines()]
 
     def end(self, number: int = 15, *, within_s: float = 15.0) -> int:
-        """Send a signal and return the exit code."""
-        self.popen.send_signal(number)
+        """Send a signal, on Windows what stands for it, and return the exit code."""
+        if sys.platform != "win32":
+            self.popen.send_signal(number)
+        elif number == KILL:
+            self.popen.kill()
+        else:
+            assert self.popen.stdin is not None
+            self.popen.stdin.write(STOP)
         return self.popen.wait(within_s)
 
 
 def command(folder: Path, programs: Mapping[str, str], prepare: str) -> list[str]:
     given = json.dumps({"prepare": prepare, "programs": dict(programs)})
-    return [sys.executable, str(STUBS / "run_orchestrator.py"), str(folder / "config.toml"), given]
+    bootstrap = ("-m", BOOTSTRAP) if sys.platform == "win32" else ()  # which hears of a stop over standard input
+    program = "run_orchestrator" if bootstrap else str(STUBS / "run_orchestrator.py")
+    return [sys.executable, *bootstrap, program, str(folder / "config.toml"), given]
 
 
 @contextmanager
@@ -120,12 +147,15 @@ def running_daemon(
             [*before, *command(folder, programs, prepare)],
             cwd=folder,
             env=stub_environ(**(environ or {})),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if sys.platform == "win32" else subprocess.DEVNULL,
             stdout=said,
             stderr=said,
+            bufsize=0,
         )
     try:
         yield Daemon(popen=popen, folder=folder)
     finally:
         popen.kill()
         popen.wait()
+        if popen.stdin is not None:
+            popen.stdin.close()

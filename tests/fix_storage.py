@@ -100,7 +100,7 @@ class Cluster:
 
 @contextmanager
 def running_cluster(*, fsync: bool = False, where: Path | None = None) -> Iterator[Cluster]:
-    """A cluster that runs in a new folder of `where`, with the database `template_tickerd` of our schema and no rows."""
+    """A cluster that runs in a new folder of `where`; its database `template_tickerd` has our schema and no rows."""
     if not POSTGRESQL_BINS:
         pytest.skip("PostgreSQL's server programs are not installed")
     folder = Path(tempfile.mkdtemp(prefix="tickerd-pg-", dir=where))

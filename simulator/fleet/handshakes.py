@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from http.client import responses
+from ipaddress import ip_address
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import h11
 
@@ -36,7 +38,7 @@ class Handshake(Protocol):
 
 
 class Connect:
-    """HTTP CONNECT. A plain request gets 405."""
+    """HTTP CONNECT. A plain request is for a host that this market is not, on no port; for the proxy itself: 405."""
 
     async def wanted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[str, int] | None:
         found = await next_request(h11.Connection(h11.SERVER), reader)
@@ -44,6 +46,8 @@ class Connect:
             return None
         request, _body = found
         if request.method != b"CONNECT":
+            if host := _host_of(request.target.decode("ascii", "replace")):
+                return host, 0
             writer.write(self.refused(405, {}, b""))
             raise NotMyProtocol(f"405 {request.method.decode()} {request.target.decode('ascii', 'replace')}")
         host, _, port = request.target.decode("ascii", "replace").rpartition(":")
@@ -84,7 +88,9 @@ class Socks5:
         version, methods = await reader.readexactly(2)
         if version != 5:
             raise NotMyProtocol("no SOCKS5")
-        await reader.readexactly(methods)
+        if 0 not in await reader.readexactly(methods):
+            writer.write(b"\x05\xff")
+            raise NotMyProtocol("no SOCKS5 without a password")
         writer.write(b"\x05\x00")
         _version, command, _reserved, kind = await reader.readexactly(4)
         if command != 1:
@@ -96,7 +102,9 @@ class Socks5:
         if kind == 3:
             (length,) = await reader.readexactly(1)
             return (await reader.readexactly(length)).decode("ascii", "replace").lower()
-        return (await reader.readexactly(16 if kind == 4 else 4)).hex()  # an address: no host of ours
+        if kind not in (1, 4):
+            raise NotMyProtocol(f"no address of kind {kind}")
+        return str(ip_address(await reader.readexactly(16 if kind == 4 else 4)))  # no host of ours
 
     def granted(self) -> bytes:
         return b"\x05\x00\x00\x01" + _NOWHERE
@@ -106,6 +114,14 @@ class Socks5:
 
 
 HANDSHAKES: dict[str, Handshake] = {"http": Connect(), "socks4a": Socks4a(), "socks5": Socks5()}
+
+
+def _host_of(target: str) -> str:
+    """Return the host of a whole address, "" of a path or of what is none."""
+    try:
+        return urlsplit(target).hostname or ""
+    except ValueError:
+        return ""
 
 
 async def _text(reader: asyncio.StreamReader) -> str:

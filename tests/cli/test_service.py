@@ -96,3 +96,17 @@ def test_a_configuration_of_roots_is_run_by_tickerd_and_anybody_elses_by_its_own
     file.write_text("")
     owner = getpass.getuser()
     assert service._owner(load(str(file))) == ("tickerd" if owner == "root" else owner)
+
+
+@with_systemctl
+def test_a_folder_whose_owner_has_no_name_is_told_in_one_line(
+    here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nameless(_folder: Path) -> str:
+        raise KeyError("uid not found")
+
+    (tmp_path / "config.toml").touch()
+    monkeypatch.setattr(Path, "owner", nameless)
+    done = here("service", "install", "--dry-run")
+    assert done.code == 78
+    assert "belongs to a user without a name; chown it, or give --run-as" in done.err

@@ -179,6 +179,7 @@ def test_coverage_has_counts_and_ages_of_each_group(table: Run) -> None:
     assert document.keys() == {"version", "at", "groups"}
     assert TIME.fullmatch(document["at"])
     assert document["groups"].keys() == {"price", "metrics", "daily"}
+    assert document["groups"]["price"].pop("why") == {}  # no cycle has been recorded
     for group in document["groups"].values():
         assert group.keys() == COUNTS | {"age_s"}
         assert group["age_s"].keys() == {"p50", "p90", "p99", "max"}

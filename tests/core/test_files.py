@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -217,3 +218,28 @@ def test_threads_that_share_one_lock_object_exclude_each_other(tmp_path: Path) -
     assert max(most) == 1
     assert lock.try_acquire()
     lock.release()
+
+
+def test_a_lock_whose_file_was_removed_or_replaced_keeps_nobody_out(tmp_path: Path) -> None:
+    lock = FileLock(tmp_path / "lock")
+    assert lock.try_acquire()
+    assert lock.keeps_others_out()
+    lock.path.unlink()
+    assert not lock.keeps_others_out()
+    lock.path.touch()
+    assert not lock.keeps_others_out()
+    lock.release()
+    assert lock.try_acquire()
+    assert lock.keeps_others_out()
+    lock.release()
+
+
+def test_a_file_system_without_locks_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_descriptor: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(RetryLater, match=r"cannot be locked \(No locks available\); give a folder on a local disk"):
+        FileLock(tmp_path / "lock").try_acquire()
+    assert len(os.listdir("/proc/self/fd")) == before

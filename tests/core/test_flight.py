@@ -275,3 +275,16 @@ def test_any_bytes_of_any_time_come_back(raw: bytes, at: datetime) -> None:
     assert line.count(b"\n") == 1
     record = msgspec.json.decode(line, type=Record)
     assert (record.raw, record.at) == (raw, at)
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00"])
+def test_a_record_of_a_year_of_which_no_session_is_known_is_told_and_the_rest_is_read(tmp_path: Path, at: str) -> None:
+    path = tmp_path / "odd.jsonl"
+    lines = [f'{{"at":"{time}","kind":"frame","source":"1","text":"x"}}' for time in (at, "2026-11-23T17:00:00Z")]
+    path.write_text("\n".join(['{"tickerd_flight":1,"scanner":"prices"}', *lines, ""]))
+
+    odd, sound = read_flight(path)
+
+    assert isinstance(odd, Unreadable)
+    assert "1971 to 2036" in odd.reason
+    assert isinstance(sound, Record)

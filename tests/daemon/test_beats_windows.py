@@ -7,8 +7,8 @@ assert sys.platform == "win32"
 
 from core.clock import SystemClock
 from core.notify import END
-from daemon.beats import Report
 from daemon.beats_windows import LONGEST_BYTES, BeatPipes
+from daemon.reports import Report
 from tests.fix_scanners import eventually
 
 Heard = list[tuple[int, Report, list[str]]]

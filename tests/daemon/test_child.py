@@ -357,10 +357,16 @@ def test_a_child_with_other_settings_begins_anew_and_that_is_no_failure() -> Non
         assert (play.child.failures, play.events[-1]) == ((), "scanner_started")
 
 
+def test_however_often_the_configuration_is_read_anew_a_hung_child_is_noticed_in_time() -> None:
+    with running() as play:
+        assert play.feed(Reloaded(), after_s=29) == []
+        assert play.feed(Tick(), after_s=1) == ["abort"]
+
+
 def test_new_limits_hold_from_the_reload_on() -> None:
     with running() as play:
         play.limits = Supervisor(heartbeat_timeout_s=5)
-        play.feed(Reloaded())
+        play.feed(Reloaded(limits=True))
         assert play.feed(Tick(), after_s=4.9) == []
         assert play.feed(Tick(), after_s=0.1) == ["abort"]
 
@@ -519,7 +525,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(changed=st.booleans())
     def configuration_is_read_anew(self, changed: bool) -> None:
         self.anew()
-        self.feed(Reloaded(changed=changed))
+        self.feed(Reloaded(changed=changed, limits=changed))
 
     @invariant()
     def never_two_alive(self) -> None:

@@ -16,7 +16,8 @@ from core.clock import SystemClock
 from core.settings import Logging
 from daemon import child_logs
 from daemon.child_logs import ChildLog
-from daemon.process import Launch, Process
+from daemon.launch import Launch
+from daemon.process import Process
 from tests.fix_clock import FakeClock
 from tests.fix_daemon import CALM, QUICK, STUBS, running_daemon, wait_until
 

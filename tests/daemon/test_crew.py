@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
-import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil
+import pytest
 from structlog.testing import capture_logs
 
 from core.clock import SystemClock
@@ -19,12 +19,22 @@ from core.settings import State as StateSection
 from daemon.child import Change, Start, State, Stop, Want
 from daemon.crew import Crew, Program
 from daemon.journal import Journal
-from daemon.process import Launch, launch
+from daemon.launch import Launch, launch
 from daemon.resources import Usage
-from tests.fix_daemon import is_alive, stub_environ
+from tests.fix_daemon import is_alive, kill, stub_environ
 
 CLOCK = SystemClock()
 WANTED = Want(wanted=True, session="2026-11-23")
+
+
+class AheadClock(SystemClock):
+    """The machine's clock, set ahead."""
+
+    def __init__(self, ahead_s: float) -> None:
+        self._ahead_s = ahead_s
+
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() + self._ahead_s
 
 
 class Scene:
@@ -79,7 +89,7 @@ async def test_a_killed_child_is_running_again_with_a_new_pid(tmp_path: Path) ->
     async with scene(tmp_path, deaf="stub_deaf") as play:
         play.crew.want({"deaf": WANTED})
         first = await play.reach("deaf", State.RUNNING)
-        os.kill(first, signal.SIGKILL)
+        kill(first)
         await play.reach("deaf", State.STARTING, "scanner_restarted")
         second = await play.reach("deaf", State.RUNNING)
         assert first != second
@@ -106,7 +116,7 @@ async def test_a_child_that_stands_still_is_noticed_and_replaced(tmp_path: Path)
     async with scene(tmp_path, Supervisor(heartbeat_timeout_s=0.5), deaf="stub_deaf") as play:
         play.crew.want({"deaf": WANTED})
         pid = await play.reach("deaf", State.RUNNING)
-        os.kill(pid, signal.SIGSTOP)
+        psutil.Process(pid).suspend()
         await play.reach("deaf", State.RUNNING, "scanner_restarted")
         hung = next(change for change in play.changes if change.event == "scanner_hung")
         assert (hung.cause, hung.detail) == ("no_beat", "no beat for 0.5 s")
@@ -175,7 +185,7 @@ async def test_a_replacement_runs_before_anything_is_written_down(tmp_path: Path
         play.on_change = lambda change: seen.append((change.event, play.crew.members["deaf"].child.pid))
         pid = play.crew.members["deaf"].child.pid
         assert pid is not None
-        os.kill(pid, signal.SIGKILL)
+        kill(pid)
         await play.reach("deaf", State.RUNNING, "scanner_restarted")
         assert [event for event, _ in seen] == ["scanner_failed", "scanner_restarted", "scanner_ready"]
         assert len({running for _, running in seen}) == 1
@@ -191,14 +201,14 @@ async def test_what_a_child_left_behind_is_ended_and_counted_and_its_replacement
         noted = json.loads((tmp_path / "children.json").read_text())["families"]
         assert {each["pid"] for each in noted[0]["members"]} >= {pid, in_group, in_session}
         with capture_logs() as logs:
-            os.kill(pid, signal.SIGKILL)
+            kill(pid)
             await play.reach("leaves", State.RUNNING, "scanner_restarted")
         (told,) = [each for each in logs if each["event"] == "survivors_ended"]
         assert (told["process"], told["pid"]) == ("leaves", pid)
         assert told["survivors"] == play.crew.members["leaves"].survivors >= 2
         assert not is_alive(in_group)
         assert not is_alive(in_session)
-        os.kill(orphan, signal.SIGKILL)
+        kill(orphan)
 
 
 async def test_a_copy_that_nobody_here_started_keeps_a_second_one_out(tmp_path: Path) -> None:
@@ -227,12 +237,34 @@ async def test_a_stranger_cannot_say_that_a_child_is_ready(tmp_path: Path) -> No
     async with scene(tmp_path, waits="stub_waits") as play:
         play.crew.want({"waits": WANTED})
         await play.reach("waits", State.STARTING)
-        ready = "import socket, sys; socket.socket(1, 2).sendto(b'READY=1', chr(0) + sys.argv[1])"
-        stranger = await asyncio.create_subprocess_exec(sys.executable, "-c", ready, play.crew.beats.address[1:])
+        ready = "import socket, sys; socket.socket(1, 2).sendto(b'READY=1', sys.argv[1])"
+        stranger = await asyncio.create_subprocess_exec(sys.executable, "-c", ready, play.crew.beats.address)
         assert await stranger.wait() == 0
         play.crew.beats.receive()
         assert play.crew.beats.strangers == 1
         assert play.crew.members["waits"].child.state is State.STARTING
+
+
+async def test_an_alarm_that_rings_after_a_stand_still_of_everybody_judges_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frozen container goes on with its alarms, before its children could beat."""
+    async with scene(tmp_path, Supervisor(heartbeat_timeout_s=8), waits="stub_deaf") as play:
+        member = play.crew.members["waits"]
+        play.crew.want({"waits": WANTED})
+        pid = await play.reach("waits", State.RUNNING)
+        psutil.Process(pid).suspend()
+        await CLOCK.sleep(0.1)
+        play.crew.tick()
+        ahead_s = 20.0
+        monkeypatch.setattr(play.crew, "_clock", AheadClock(ahead_s))
+        play.crew._ring(member)
+        assert play.changes[-1].event == "scanner_ready"
+        monkeypatch.setattr(play.crew, "_clock", AheadClock(ahead_s + 5))
+        play.crew.tick()
+        monkeypatch.setattr(play.crew, "_clock", AheadClock(ahead_s + 9))
+        play.crew._ring(member)
+        assert play.changes[-1].event == "scanner_hung"
 
 
 async def test_a_child_that_computes_without_end_is_told_once(tmp_path: Path) -> None:

@@ -119,6 +119,13 @@ def test_a_journal_that_cannot_be_opened_is_counted(tmp_path: Path) -> None:
     assert journal.failed == 1
 
 
+def test_a_journal_that_cannot_be_read_keeps_nobody_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").mkdir()
+    journal = Journal(tmp_path)
+    journal.write(CHANGE, AT)
+    assert journal.disk_refuses
+
+
 @pytest.mark.parametrize("spoiled", ["events.source", "events.jsonl"])
 def test_a_journal_whose_numbers_or_name_are_lost_begins_anew_under_another_name(tmp_path: Path, spoiled: str) -> None:
     first = Journal(tmp_path)

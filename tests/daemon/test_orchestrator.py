@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -21,7 +20,7 @@ from core.settings import State as StateSection
 from daemon.child import State, Want
 from daemon.crew import Program
 from daemon.orchestrator import Orchestrator
-from tests.fix_daemon import CALM, QUICK, is_alive, running_daemon, stub_environ, wait_until
+from tests.fix_daemon import CALM, KILL, QUICK, is_alive, kill, running_daemon, stub_environ, wait_until
 
 PAST_CALENDAR = "session,open_utc,close_utc,reason\n2026-01-05,2026-01-05T14:30:00Z,2026-01-05T21:00:00Z,\n"
 
@@ -29,7 +28,7 @@ PAST_CALENDAR = "session,open_utc,close_utc,reason\n2026-01-05,2026-01-05T14:30:
 def test_a_crash_is_mended_and_journalled(tmp_path: Path) -> None:
     with running_daemon(tmp_path, {"prices": "stub_beats", **CALM}) as daemon:
         first = daemon.in_state("prices", "running")["pid"]
-        os.kill(first, signal.SIGKILL)
+        kill(first)
         second = daemon.in_state("prices", "running", restarts=1)
         assert second["pid"] != first
         assert (second["last_exit"]["signal"], second["last_exit"]["cause"]) == (9, "signal")
@@ -89,7 +88,7 @@ def test_no_child_outlives_a_killed_daemon_and_the_next_one_starts(tmp_path: Pat
     programs = {"prices": "stub_deaf", **CALM}
     with running_daemon(tmp_path, programs) as daemon:
         pids = [daemon.in_state(name, "running")["pid"] for name in programs]
-        daemon.end(signal.SIGKILL)
+        daemon.end(KILL)
         wait_until(lambda: not any(is_alive(pid) for pid in pids), within_s=5)
         seen = daemon.events()[-1]["seq"]
     with running_daemon(tmp_path, programs) as daemon:
@@ -102,7 +101,7 @@ def test_a_manual_stop_outlives_the_daemon(tmp_path: Path) -> None:
         daemon.in_state("prices", "running")
         assert daemon.ask("stop", "prices")["state"] == "stopping"
         daemon.in_state("prices", "held", wanted=False)
-        daemon.end(signal.SIGKILL)
+        daemon.end(KILL)
     with running_daemon(tmp_path, {"prices": "stub_beats", **CALM}) as daemon:
         daemon.in_state("recorder", "running")
         daemon.in_state("prices", "held")

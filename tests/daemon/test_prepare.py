@@ -5,8 +5,8 @@ from pathlib import Path
 
 from core.clock import SystemClock
 from core.settings import Logging, Settings, Supervisor
+from daemon.launch import launch
 from daemon.prepare import Attempt, Preparation, wait
-from daemon.process import launch
 from tests.fix_daemon import stub_environ
 
 

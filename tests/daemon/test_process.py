@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
 import os
 import resource
 import signal
@@ -12,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from core.clock import SystemClock
-from daemon.process import SPARE_DESCRIPTORS, Launch, Process, StillHeld, launch
-from tests.fix_daemon import ROOT, is_alive, stub_environ
+from daemon.launch import Launch, launch
+from daemon.process import SPARE_DESCRIPTORS, Process, StillHeld, _locked
+from tests.fix_daemon import is_alive, stub_environ
 
 CLOCK = SystemClock()
 
@@ -209,6 +212,45 @@ async def test_the_last_descriptors_are_not_for_children(tmp_path: Path) -> None
             os.close(descriptor)
 
 
+async def test_a_file_system_without_locks_costs_no_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_descriptor: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    await Child(python(""), tmp_path).end()
+    monkeypatch.setattr(fcntl, "flock", refused)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError, match="No locks available"):
+        _locked(tmp_path / "locks" / "prices.lock")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_an_exit_is_handled_also_where_no_descriptor_is_left_to_end_its_kin(tmp_path: Path) -> None:
+    child = Child(
+        python("import subprocess, time; subprocess.Popen(['sleep', '60']); print(1, flush=True); time.sleep(60)"),
+        tmp_path,
+    )
+    while not child.process.kin:
+        child.process.look()
+        await CLOCK.sleep(0.01)
+    kin = {who.pid for who in child.process.kin}
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 20, hard))
+    taken: list[int] = []
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        assert child.process._end_kin() == 0
+        os.kill(child.process.pid, signal.SIGKILL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in taken:
+            os.close(descriptor)
+    assert await child.end() == -signal.SIGKILL
+    while any(map(is_alive, kin)):
+        await CLOCK.sleep(0.01)
+
+
 async def test_without_a_pidfd_exits_are_still_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(_pid: int) -> int:
         raise OSError("no descriptor left")
@@ -216,20 +258,6 @@ async def test_without_a_pidfd_exits_are_still_seen(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(os, "pidfd_open", refused)
     child = Child(python("import sys; sys.exit(5)"), tmp_path)
     assert await child.end() == 5
-
-
-def test_a_child_gets_its_parent_its_settings_and_no_proxy(tmp_path: Path) -> None:
-    environ = {"HOME": "/h", "HTTPS_PROXY": "http://x", "no_proxy": "y", "NOTIFY_SOCKET": "/up", "PYTHONPATH": "/more"}
-    start = launch("scanners.prices", environ=environ, folder=tmp_path, settings=tmp_path / "s.json", notify="@a")
-    assert start.arguments == (sys.executable, "-P", "-m", "core.child", "scanners.prices")
-    assert start.environ == {
-        "HOME": "/h",
-        "NOTIFY_SOCKET": "@a",
-        "PYTHONPATH": f"{ROOT}:/more",
-        "PYTHONUNBUFFERED": "1",
-        "TICKERD_PARENT_PID": str(os.getpid()),
-        "TICKERD_SETTINGS": str(tmp_path / "s.json"),
-    }
 
 
 async def test_a_child_finds_the_packages_from_any_folder(tmp_path: Path) -> None:

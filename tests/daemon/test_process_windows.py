@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,10 +12,10 @@ import pytest
 assert sys.platform == "win32"
 
 from core.clock import SystemClock
-from daemon.beats import Report
 from daemon.beats_windows import BeatPipes
-from daemon.launch import Launch, launch, supervised
+from daemon.launch import Launch, supervised
 from daemon.process_windows import KILLED, Process, as_returncode
+from daemon.reports import Report
 from tests.fix_daemon import ROOT, stub_environ, wait_until
 
 CLOCK = SystemClock()
@@ -174,14 +173,6 @@ async def test_heartbeats_come_over_a_pipe_of_the_childs_own(tmp_path: Path) -> 
     assert {pid for pid, _ in heard} == {child.process.pid}
     assert heard[0][1].ready
     assert next(report for _, report in heard if report.beat).facts == {"origin": "practice", "upstream": "reachable"}
-
-
-def test_a_supervised_child_gets_its_settings_and_nobodys_proxy(tmp_path: Path) -> None:
-    environ = dict(os.environ) | {"HTTPS_PROXY": "http://proxy", "NOTIFY_SOCKET": "theirs"}
-    start = launch("scanners.prices", environ=environ, folder=tmp_path, settings=tmp_path / "s.json")
-    assert start.environ["TICKERD_SETTINGS"] == str(tmp_path / "s.json")
-    assert not {"HTTPS_PROXY", "NOTIFY_SOCKET"} & start.environ.keys()
-    assert start.arguments[1:] == ("-P", "-m", "core.child_windows", "scanners.prices")
 
 
 @pytest.mark.parametrize(("code", "said"), [(0, 0), (78, 78), (KILLED, -9), (0xC000_0005, -11), (0xC000_0409, -11)])

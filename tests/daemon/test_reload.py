@@ -128,6 +128,22 @@ def test_a_file_that_is_gone_or_no_longer_a_file_is_refused_at_once(tmp_path: Pa
             read.read_again(settings)
 
 
+@pytest.mark.parametrize(
+    "setting", ['[market]\noverrides_file = "pipe"', '[market]\ncalendar = "file:pipe"', '[network]\nca_file = "pipe"']
+)
+def test_a_pipe_is_refused_wherever_a_file_is_named_as_to_read_it_would_wait_for_ever(
+    tmp_path: Path, setting: str
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("")
+    loaded = config.load(str(file), {}, tmp_path)
+    source = Source(loaded, reread_of(loaded, {}, tmp_path))
+    os.mkfifo(tmp_path / "pipe")
+    file.write_text(setting)
+    with pytest.raises(FixByHand, match="is not a file that can be read again"):
+        source.read_again(loaded.settings)
+
+
 def test_without_a_file_the_environment_and_the_folder_are_read_again(tmp_path: Path) -> None:
     loaded = Loaded(settings=Settings(), sources={}, file=None)
     environ = {"TICKERD_PRICES__CYCLE_S": "5"}

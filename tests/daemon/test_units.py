@@ -9,13 +9,13 @@ def test_paths_with_marks_that_systemd_reads_are_written_so_that_it_reads_them_a
     service = Service(
         command=(literal(Path("/opt/50 % off/$HOME/tickerd")),),
         folder=literal(Path("/srv/my data")),
-        config=literal(Path('/srv/my data/a "b".toml')),
+        config=literal(Path('/srv/my data/$a "b".toml')),
         writable=[literal(Path("/srv/my data")), literal(Path("/var/log/100%"))],
         account="me",
     )
     lines = system_unit(service).splitlines()
-    assert r'ExecStart="/opt/50 %% off/$$HOME/tickerd" run --config "/srv/my data/a \"b\".toml"' in lines
-    assert r'ExecReload="/opt/50 %% off/$$HOME/tickerd" reload --config "/srv/my data/a \"b\".toml"' in lines
+    assert r'ExecStart="/opt/50 %% off/$HOME/tickerd" run --config "/srv/my data/$$a \"b\".toml"' in lines
+    assert r'ExecReload="/opt/50 %% off/$HOME/tickerd" reload --config "/srv/my data/$$a \"b\".toml"' in lines
     assert "WorkingDirectory=/srv/my data" in lines
     assert 'ReadWritePaths="/srv/my data" /var/log/100%%' in lines
     assert "User=me" in lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,8 @@ NOW_S = int(NOON.timestamp())
 DAY_S = 86_400
 RECORDS = [json.loads(line) for line in (DATA / "yahoo_answers.jsonl").read_text(encoding="utf-8").splitlines()]
 ERRORS = {each["case"]: each for each in json.loads((DATA / "yahoo_errors.json").read_text(encoding="utf-8"))}
-ANSWERS = [record for record in RECORDS if record["kind"] not in ("consent", "crumb")]
+ANSWERS = [record for record in RECORDS if record["kind"] not in ("consent", "crumb", "download")]
+FILES = [record for record in RECORDS if record["kind"] == "download"]
 COMES_AND_GOES = (
     "relatedTickers",
     "marketCap",  # QQQ: in 2025, not in 2026
@@ -77,9 +79,13 @@ class Client:
         query = dict(record["request"]["query"])
         if "crumb" in query or record["kind"] in ("quoteSummary", "screener", "quote"):
             query["crumb"] = self.crumb
-        if record["kind"] == "chart" and record["status"] == 200:
-            has_bars = "timestamp" in record["body"]["chart"]["result"][0]
+        if record["kind"] in ("chart", "download") and record["status"] == 200:
+            has_bars = record["kind"] == "download" or "timestamp" in record["body"]["chart"]["result"][0]
             query |= WINDOWS[query["interval"], has_bars]
+        if record["kind"] == "options" and "date" in query:
+            query["date"] = str(NOW_S - 3 * 365 * DAY_S)  # as long past as the recorded one
+        if record["kind"] == "download" and record["status"] == 400:
+            query |= {"period1": "0", "period2": "86400"}  # before anybody's first trade
         target = quote(record["request"]["path"], safe="/,") + "?" + urlencode(query)
         return self.get(record["request"]["host"], target)
 
@@ -114,7 +120,9 @@ def _differing_keys(recorded: dict[str, Any], ours: dict[str, Any], where: str) 
         yield from differences(list(recorded.values()), list(ours.values()), where)
         return
     for key in sorted(recorded.keys() ^ ours.keys()):
-        if not key.startswith(COMES_AND_GOES) and not (".quotes[" in where and key in SOMETIMES):
+        is_row = ".quotes[" in where or where == ".optionChain.result[0].quote"
+        is_untraded = where.endswith((".calls[0]", ".puts[0]")) and key in ("volume", "openInterest")
+        if not key.startswith(COMES_AND_GOES) and not (is_row and key in SOMETIMES) and not is_untraded:
             yield f"{where}.{key} is {'missing' if key in recorded else 'new'}"
     for key in recorded.keys() & ours.keys():
         yield from differences(recorded[key], ours[key], f"{where}.{key}")
@@ -210,6 +218,28 @@ def check_trending(body: Any) -> None:
         assert result["count"] == len(result["quotes"])
 
 
+def check_options(body: Any) -> None:
+    for result in body["optionChain"]["result"]:
+        assert result["expirationDates"] == sorted(result["expirationDates"])
+        assert result["strikes"] == sorted(result["strikes"])
+        price = result["quote"].get("regularMarketPrice")
+        for chain in result["options"]:
+            for contract, side in [*((each, 1) for each in chain["calls"]), *((each, -1) for each in chain["puts"])]:
+                assert contract["inTheMoney"] is (side * (price - contract["strike"]) > 0)
+                assert contract["expiration"] == chain["expirationDate"]
+                assert contract["bid"] <= contract["ask"]
+                day = datetime.fromtimestamp(contract["expiration"], UTC)
+                letter = "C" if side == 1 else "P"
+                assert contract["contractSymbol"].endswith(f"{day:%y%m%d}{letter}{contract['strike'] * 1000:08.0f}")
+
+
+def check_insights(body: Any) -> None:
+    result = body["finance"]["result"]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", each["date"]) for each in result["sigDevs"])
+    if technicals := result.get("instrumentInfo", {}).get("keyTechnicals"):
+        assert technicals["support"] < technicals["resistance"]
+
+
 CHECKS: dict[str, Callable[[Any], None]] = {
     "chart": check_chart,
     "quoteSummary": check_summary,
@@ -219,6 +249,8 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     "timeseries": check_series,
     "recommendations": check_recommendations,
     "trending": check_trending,
+    "options": check_options,
+    "insights": check_insights,
 }
 
 
@@ -250,6 +282,35 @@ def test_the_market_s_answer_to_the_same_request_keeps_it_with_the_recorded_keys
     # Yahoo adds keys as years go by; what was there in 2021 still is.
     is_old = record["recorded_at"] < "2024"
     assert [each for each in found if not (is_old and each.endswith("is new"))] == []
+
+
+LINES = {
+    "Date,Open,High,Low,Close,Adj Close,Volume": r"\d{4}-\d\d-\d\d(,\d+\.\d{6}){5},\d+",
+    "Date,Dividends": r"\d{4}-\d\d-\d\d,\d+\.\d{6}",
+}
+
+
+def check_file(text: str) -> None:
+    head, *lines = text.split("\n")
+    assert all(re.fullmatch(LINES[head], line) for line in lines)
+    assert lines == sorted(lines)
+
+
+@pytest.mark.parametrize("record", FILES, ids=name_of)
+def test_a_file_of_bars_or_dividends_keeps_the_recorded_lines_name_and_type(record: dict[str, Any], app: Rest) -> None:
+    answer = Client(app).repeat(record)
+    ours, recorded = answer.body.decode(), record["body"]
+
+    assert answer.status == record["status"]
+    assert answer.content_type.partition(";")[0] == record["headers"]["content-type"].partition(";")[0]
+    assert answer.headers.get("content-disposition") == record["headers"].get("content-disposition")
+    if record["status"] == 400:
+        window = "startDate = {}, endDate = {}"
+        assert ours == recorded.replace(window.format(1577836800, 1578009600), window.format(0, 86400))
+        return
+    assert ours.partition("\n")[0] == recorded.partition("\n")[0]
+    check_file(recorded)
+    check_file(ours)
 
 
 REFUSALS = {
@@ -351,5 +412,5 @@ def test_a_crumb_is_as_long_as_the_recorded_ones_and_plain_text(app: Rest) -> No
 
 
 def test_every_kind_of_recorded_request_is_among_them() -> None:
-    assert {record["kind"] for record in RECORDS} == {*CHECKS, "consent", "crumb"}
+    assert {record["kind"] for record in RECORDS} == {*CHECKS, "consent", "crumb", "download"}
     assert len(ANSWERS) > 60

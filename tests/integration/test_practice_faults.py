@@ -139,6 +139,15 @@ async def sees_cut_symbols(market: PracticeMarket, _curl: Curl) -> None:
         stream.subscribe("AAPL", "MSFT")
         assert (await stream.price()).id == "AAPL"
         assert await stream.pinged() == []
+        # A connection that has both already is cut as well.
+        market.clear()
+        stream.subscribe("MSFT")
+        assert (await stream.price()).id == "MSFT"
+        market.fault("cut_symbols", symbols=1)
+        for symbol in ("MSFT", "AAPL"):
+            market.event("gap", symbol, percent=1.0)
+        assert (await stream.price()).id == "AAPL"
+        assert await stream.pinged() == []
 
 
 @seen(STREAM_LOOKS)

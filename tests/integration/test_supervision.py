@@ -8,6 +8,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -329,3 +330,74 @@ def test_every_test_that_the_fault_plan_names_exists() -> None:
             text = files.get(file, ROOT / file).read_text()
             for name in re.findall(r"`(test_\w+)`", names):
                 assert re.search(rf"^(async )?def {name}\(", text, re.MULTILINE), (number, name)
+
+
+IGNORES = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+BLOCKS = "import os, signal, sys; signal.pthread_sigmask(0, {15}); os.execv(sys.argv[1], sys.argv[1:])"
+
+
+def test_started_by_one_that_ignores_its_children_it_still_learns_how_its_own_end(tmp_path: Path) -> None:
+    """SIG_IGN is inherited: without its exit code a refresh that crashed would count as done."""
+    toml = LIMITLESS + '[daily]\nat = "00:00"\n'
+    before = (sys.executable, "-c", IGNORES)
+    with running_daemon(tmp_path, {"daily": "stub_crashes", **CALM}, toml=toml, before=before) as daemon:
+        daemon.in_state("recorder", "running")
+        failed = wait_until(lambda: [each for each in events_of(daemon, "daily") if each["exit_code"] is not None])
+        assert (failed[0]["event"], failed[0]["exit_code"]) == ("scanner_failed", 1)
+        assert daemon.end() == 0
+
+
+def test_started_by_one_that_blocks_signals_it_still_hears_them(tmp_path: Path) -> None:
+    with running_daemon(tmp_path, CALM, before=(sys.executable, "-c", BLOCKS)) as daemon:
+        daemon.in_state("recorder", "running")
+        assert daemon.end() == 0
+
+
+def test_a_state_folder_that_was_removed_is_made_anew_and_keeps_a_second_one_out(tmp_path: Path) -> None:
+    with running_daemon(tmp_path, {"prices": "stub_beats", **CALM}) as daemon:
+        pid = daemon.in_state("prices", "running")["pid"]
+        daemon.in_state("recorder", "running")
+        shutil.rmtree(daemon.state_dir)
+        wait_until((daemon.state_dir / "control.sock").exists)
+        (tmp_path / "second").mkdir()
+        second = f'{QUICK}[state]\ndir = "{daemon.state_dir}"\n'
+        with running_daemon(tmp_path / "second", CALM, toml=second) as other:
+            assert other.popen.wait(15) == 75
+        os.kill(pid, signal.SIGKILL)
+        daemon.in_state("prices", "running", restarts=1)
+        assert daemon.end() == 0
+    assert "state_folder_mended" in (tmp_path / "logs" / "tickerd.jsonl").read_text()
+
+
+def test_of_two_in_a_state_folder_that_was_removed_the_one_without_the_lock_leaves(tmp_path: Path) -> None:
+    with running_daemon(tmp_path, {"prices": "stub_beats", **CALM}) as first:
+        old = first.in_state("prices", "running")["pid"]
+        os.kill(first.popen.pid, signal.SIGSTOP)
+        shutil.rmtree(first.state_dir)
+        with running_daemon(tmp_path, {"prices": "stub_beats", **CALM}) as second:
+            new = second.in_state("prices", "running")["pid"]
+            os.kill(first.popen.pid, signal.SIGCONT)
+            assert first.popen.wait(15) == 75
+            assert not is_alive(old)
+            assert second.process("prices")["pid"] == new
+            assert second.end() == 0
+
+
+def test_a_stop_that_a_new_session_has_ended_is_not_found_again_at_the_next_start(tmp_path: Path) -> None:
+    state = tmp_path / ".tickerd"
+    state.mkdir(mode=0o700)
+    (state / "holds.json").write_text('{"prices": "2016-11-22"}')
+    with running_daemon(tmp_path, {"prices": "stub_beats", **CALM}) as daemon:
+        daemon.in_state("prices", "running")
+        daemon.end()
+    with running_daemon(tmp_path, {"prices": "stub_beats", **CALM}, toml=f'{QUICK}manual_stop = "forever"\n') as daemon:
+        daemon.in_state("prices", "running")
+
+
+def test_a_command_for_an_alert_does_not_outlive_a_killed_orchestrator(tmp_path: Path) -> None:
+    toml = f'{QUICK}breaker_count = 1\n[alerts]\ncommand = "echo $$ > told.new; mv told.new told; sleep 60"\n'
+    with running_daemon(tmp_path, {"prices": "stub_crashes", **CALM}, toml=toml) as daemon:
+        wait_until((tmp_path / "told").exists)
+        pid = int((tmp_path / "told").read_text())
+        daemon.popen.kill()
+        wait_until(lambda: not is_alive(pid), within_s=2)

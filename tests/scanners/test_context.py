@@ -151,6 +151,23 @@ def test_the_session_of_noon_is_mondays(tmp_path: Path) -> None:
     assert a_context(tmp_path).session() == MONDAY
 
 
+@pytest.mark.parametrize(("name", "recorded"), [("prices", True), ("metrics", False), ("daily", False)])
+async def test_only_the_scanner_whose_setting_asks_for_it_keeps_what_comes(
+    tmp_path: Path, name: str, recorded: bool
+) -> None:
+    settings = changed(Settings(), {"state": {"dir": str(tmp_path)}, "prices": {"flight_recorder_mb": 1}})
+    context = Context.build(name, settings, asyncio.Event(), Notifier(None), clock=FakeClock())
+    assert (context.flight is not None) is recorded
+
+    async def work(context: Context) -> None:
+        if context.flight is not None:
+            context.flight.frame(1, b"hello")
+
+    await run_scanner(context, work)
+    kept = [each.name for each in tmp_path.glob("flight/prices/*.jsonl.gz")]
+    assert kept == (["00000001-20261123T170000Z.jsonl.gz"] if recorded else [])
+
+
 async def test_the_last_beat_says_what_the_last_cycle_came_to(supervisor: Supervisor, tmp_path: Path) -> None:
     async def work(context: Context) -> None:
         await context.wait(0.05)  # the first beat is under way

@@ -3,14 +3,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from core.errors import Unreachable
 from core.tasks import cancel_all
+from net.budget import Lane
 from net.client import HttpClient
 from scanners.context import Context
-from scanners.lane import DirectLane, Stopped
+from scanners.lane import DirectLane, Stopped, idle_in_s
 from tests.fix_clock import FakeClock
 from tests.fix_scanners import ShiftedClock, Stage, eventually
 from yahoo.session import BatchRefused, RateLimited
@@ -22,9 +25,9 @@ AT_ONCE = {"start_requests_per_s": 1e6, "max_requests_per_s": 1e6}
 
 
 @asynccontextmanager
-async def lane_of(context: Context) -> AsyncIterator[DirectLane]:
+async def lane_of(context: Context, **more: Any) -> AsyncIterator[DirectLane]:
     async with HttpClient(ca_path=context.trust.ca_path, proxy=context.settings.network.proxy) as http:
-        yield DirectLane(context, http)
+        yield DirectLane(context, http, **more)
 
 
 async def test_the_first_request_mints_and_the_next_uses_the_same_crumb(still_stage: Stage) -> None:
@@ -109,7 +112,9 @@ async def test_a_crumb_that_wears_out_under_many_requests_costs_no_rate(still_st
     )
     async with lane_of(context) as lane:
         await lane.quotes(["AAPL"])
-        still_stage.market.server._rest._secret = b"another"  # as after a restart: no cookie of before is known
+        still_stage.market.server._rest._identities._secret = (
+            b"another"  # as after a restart: no cookie of before is known
+        )
 
         async def asked() -> int:
             while True:
@@ -187,6 +192,83 @@ async def test_requests_keep_to_the_shared_rate(still_stage: Stage) -> None:
 async def test_a_stop_ends_the_wait_for_a_slot(still_stage: Stage) -> None:
     context = still_stage.context("metrics", network={"start_requests_per_s": 0.02})
     async with lane_of(context) as lane:
+        asking = asyncio.ensure_future(lane.quotes(["AAPL"]))
+        context.stop.set()
+        with pytest.raises(Stopped):
+            await asyncio.wait_for(asking, 2)
+
+
+def test_a_slot_is_idle_when_it_has_passed_and_nobody_took_it() -> None:
+    taken = Lane(rate_per_s=2.0, next_free_s=100.0, used_at_s=99.5)
+    assert [idle_in_s(taken, now_s=now_s) for now_s in (99.5, 100.0, 100.5, 101.0)] == [1.0, 0.5, 0.0, -0.5]
+    assert idle_in_s(Lane(rate_per_s=2.0), now_s=0.1) <= 0.0  # nobody has ever asked
+    assert idle_in_s(taken, now_s=10.0) == 0.0  # the machine was started anew
+
+
+async def test_a_patient_lane_asks_only_when_nobody_else_does_and_costs_the_others_nothing(still_stage: Stage) -> None:
+    """The other one asks without a pause at 4 a second; the patient one gets its first slot when that is over."""
+    network = {"start_requests_per_s": 4.0, "max_requests_per_s": 4.0}
+    clock = FakeClock()
+    metrics, prices = (still_stage.context(name, clock=clock, network=network) for name in ("metrics", "prices"))
+    async with lane_of(metrics) as eager, lane_of(prices, patient=lambda: True) as patient:
+        served_s: list[float] = []
+        await eager._slot()  # the first is free at once
+
+        async def asks() -> None:
+            for _ in range(20):
+                await eager._slot()
+                served_s.append(clock.monotonic_s())
+
+        asking, waiting = asyncio.ensure_future(asks()), asyncio.ensure_future(patient._slot())
+        await clock.advance(5.2)
+        assert asking.done()
+        assert [round(later - earlier, 6) for earlier, later in pairwise(served_s)] == [0.25] * 19
+        assert not waiting.done()
+        await clock.advance(1.0)
+        assert waiting.done()
+        await asyncio.gather(asking, waiting)
+
+
+async def test_a_patient_lane_takes_at_most_every_second_slot(still_stage: Stage) -> None:
+    clock = FakeClock()
+    network = {"start_requests_per_s": 4.0, "max_requests_per_s": 4.0}
+    async with lane_of(still_stage.context("prices", clock=clock, network=network), patient=lambda: True) as lane:
+        served = 0
+
+        async def asks() -> None:
+            nonlocal served
+            while True:
+                await lane._slot()
+                served += 1
+
+        asking = asyncio.ensure_future(asks())
+        await clock.advance(10.0)
+        assert 18 <= served <= 21
+        await cancel_all([asking])
+
+
+async def test_a_lane_whose_patience_ends_asks_like_the_others(still_stage: Stage) -> None:
+    clock, patient = FakeClock(), [True]
+    network = {"start_requests_per_s": 0.5, "max_requests_per_s": 0.5}
+    context = still_stage.context("prices", clock=clock, network=network)
+    async with lane_of(context, patient=lambda: patient[0]) as lane:
+        for _ in range(20):
+            context.budget.reserve(now_s=clock.monotonic_s())
+        waiting = asyncio.ensure_future(lane._slot())
+        await clock.advance(40.0)
+        assert not waiting.done()
+        for _ in range(20):
+            context.budget.reserve(now_s=clock.monotonic_s())
+        patient[0] = False
+        await clock.advance(41.0)
+        assert waiting.done()
+        await waiting
+
+
+async def test_a_stop_ends_the_patience(still_stage: Stage) -> None:
+    context = still_stage.context("prices", network={"start_requests_per_s": 0.02})
+    context.budget.reserve(now_s=context.clock.monotonic_s())
+    async with lane_of(context, patient=lambda: True) as lane:
         asking = asyncio.ensure_future(lane.quotes(["AAPL"]))
         context.stop.set()
         with pytest.raises(Stopped):

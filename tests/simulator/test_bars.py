@@ -56,7 +56,7 @@ def test_bars_are_kept_in_28_bytes_with_prices_in_single_precision() -> None:
 
 
 def test_a_split_divides_prices_and_multiplies_shares() -> None:
-    assert scaled(DAY, 4.0) == Bar(OPEN_S, 25.0, 25.875, 24.5625, 25.25, 4_000_000)
+    assert scaled(DAY, 4.0, 4) == Bar(OPEN_S, 25.0, 25.875, 24.5625, 25.25, 4_000_000)
 
 
 def test_a_tape_makes_a_bar_a_minute_of_the_trades_and_skips_minutes_without() -> None:
@@ -84,10 +84,10 @@ def test_a_tape_is_restated_after_a_split_and_goes_on() -> None:
     tape = Tape(DAY)
     tape.add(104.0, 10, OPEN_S + 60)
     tape.add(108.0, 10, OPEN_S + 120)
-    tape.rescale(4.0)
+    tape.rescale(4.0, 4)
     tape.add(26.0, 10, OPEN_S + 125)
 
-    assert tape.before == scaled(DAY, 4.0)
+    assert tape.before == scaled(DAY, 4.0, 4)
     assert tape.bars() == [
         Bar(OPEN_S + 60, 26.0, 26.0, 26.0, 26.0, 40),
         Bar(OPEN_S + 120, 27.0, 27.0, 26.0, 26.0, 50),

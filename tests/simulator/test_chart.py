@@ -279,3 +279,21 @@ def test_an_endless_session_has_its_minutes_too() -> None:
 
     assert sum(columns(found)["volume"]) == practice.stocks["F"].volume
     assert len(found["timestamp"]) > 100
+
+
+@pytest.mark.parametrize("text", ["99999999wk", "9" * 5_000 + "d", "99999y"])
+def test_a_range_of_too_many_digits_is_refused(text: str) -> None:
+    status, document = chart.answer(market(), "AAPL", {"range": text})
+
+    assert (status, document["chart"]["error"]["code"]) == (400, "Bad Request")
+
+
+@pytest.mark.parametrize("text", ["9999wk", "9999mo", "9999y"])
+def test_a_range_longer_than_the_past_is_all_of_it(text: str) -> None:
+    practice = market()
+    (asked,), (whole,) = (
+        chart.answer(practice, "AAPL", {"range": each, "interval": "1d"})[1]["chart"]["result"]
+        for each in (text, "max")
+    )
+
+    assert asked["timestamp"] == whole["timestamp"]

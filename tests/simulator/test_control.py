@@ -124,3 +124,21 @@ async def test_the_status_counts(still_market: PracticeMarket) -> None:
 
     assert (status.tickers, status.proxies, status.faults, status.phase) == (9, 2, 1, "REGULAR")
     assert status.now_s == NOON.timestamp()
+
+
+async def test_a_new_listing_takes_no_details(still_market: PracticeMarket) -> None:
+    with pytest.raises(FixByHand, match="give no details"):
+        still_market.event("list_new", "NEWCO", price=5)
+    with pytest.raises(FixByHand, match="is no ticker"):
+        still_market.event("list_new", "")
+
+
+async def test_a_split_of_an_open_market_is_a_trade_that_everybody_hears_of(still_market: PracticeMarket) -> None:
+    before = still_market.market.stocks["AAPL"].price
+    still_market.event("split", "AAPL", new=4, old=1)
+
+    price, at_s = still_market.prices()["AAPL"]
+    assert price == pytest.approx(before / 4, abs=0.005)
+    assert at_s == int(NOON.timestamp())
+    assert still_market.check({"AAPL": (price, NOON)}, lag_s=0) == []
+    assert still_market.check({"AAPL": (before, NOON)}, lag_s=0) != []

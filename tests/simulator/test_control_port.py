@@ -75,3 +75,10 @@ def test_where_no_market_is_somebody_has_to_start_one() -> None:
         address = ("127.0.0.1", free.getsockname()[1])
     with pytest.raises(NotRunning, match=rf"127\.0\.0\.1:{address[1]}: no practice market answers"):
         ask(address, {"do": "status"})
+
+
+async def test_a_line_nested_without_end_is_told_to_be_none(still_market: PracticeMarket) -> None:
+    (answer,) = await speak(still_market, b"[" * 200_000)
+
+    assert (answer["ok"], answer["exit_code"]) == (False, 78)
+    assert "no JSON" in answer["error"]

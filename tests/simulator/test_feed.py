@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from simulator import listings
 from simulator.faults import Faults
 from simulator.feed import Feed, Refused, Subscription
 from simulator.walk import Market
+from tests.fix_simulator import pricing_schema
 
 NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 
@@ -93,3 +96,36 @@ def test_a_snapshot_skips_unknown_and_dropped_symbols() -> None:
 
     assert feed.snapshot(["NO-SUCH", "F"]) == {}
     assert list(feed.snapshot(["NO-SUCH", "AAPL"])) == ["AAPL"]
+
+
+def prices_of(frames: dict[str, bytes]) -> dict[str, Any]:
+    """Return symbol -> frame as yfinance's schema reads it."""
+    texts = {symbol: json.loads(frame[frame.index(b"{") :]) for symbol, frame in frames.items()}
+    return {symbol: pricing_schema().FromString(b64decode(each["message"])) for symbol, each in texts.items()}
+
+
+def test_a_split_below_one_dollar_moves_the_price_hint_with_it() -> None:
+    own = practice()
+    feed = Feed(own, Faults())
+    assert prices_of(feed.snapshot(["AAPL"]))["AAPL"].price_hint == 2
+
+    own.split("AAPL", 1000, 1)
+
+    assert prices_of(feed.snapshot(["AAPL"]))["AAPL"].price_hint == 4
+
+
+def test_a_symbol_that_passes_to_another_company_takes_that_one_s_exchange() -> None:
+    own = practice()
+    feed = Feed(own, Faults())
+    assert prices_of(feed.snapshot(["F"]))["F"].exchange == "NYQ"
+
+    own.delist("F")
+    own.rename("AAPL", "F")
+
+    assert prices_of(feed.snapshot(["F"]))["F"].exchange == "NMS"
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"subscribe": ["\\ud800"]}'])
+def test_what_is_too_deep_or_half_a_letter_is_refused(subscription: Subscription, text: str) -> None:
+    with pytest.raises(Refused):
+        subscription.receive_text(text)

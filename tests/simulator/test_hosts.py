@@ -60,3 +60,17 @@ async def test_a_host_out_of_reach_is_not_one_that_is_unknown(still_market: Prac
     assert [hosts.status(host, 443) for host in (QUERY_HOST, "fc.yahoo.com", "example.com")] == [502, 200, 403]
     assert hosts.refused == {"example.com": 1}
     hosts.refused.clear()
+
+
+async def test_what_has_no_body_is_answered_without_one_and_the_connection_goes_on(
+    still_market: PracticeMarket,
+) -> None:
+    client, chart = client_of(still_market), "/v8/finance/chart/AAPL"
+    whole = await asyncio.to_thread(client.request, QUERY_HOST, chart)
+    head = await asyncio.to_thread(client.request, QUERY_HOST, chart, method="HEAD")
+    still_market.fault("answer", status=304, body="no body may follow")
+    unchanged = await asyncio.to_thread(client.request, QUERY_HOST, chart)
+
+    assert (head.status, head.body, head.headers["content-length"]) == (200, b"", str(len(whole.body)))
+    assert (unchanged.status, unchanged.body) == (304, b"")
+    assert still_market.server.errors == []

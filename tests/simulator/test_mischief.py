@@ -37,6 +37,8 @@ def test_json_is_spoiled_by_all_in_their_order_and_a_page_is_not() -> None:
 def test_a_fault_that_does_not_apply_is_not_counted() -> None:
     assert deliver("batch_limit,symbols=3").faults == ()
     assert deliver("batch_limit,symbols=2").response.status == 400
+    assert deliver("unit_change,key=dividendYield,times=1").faults == ()
+    assert [fault.kind.name for fault in deliver("tamper_all,factor=2").faults] == ["tamper_all"]
 
 
 def test_a_rate_limit_counts_each_exit_by_itself_or_all_together() -> None:

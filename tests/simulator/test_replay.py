@@ -333,3 +333,18 @@ async def texts(stream: ClientConnection) -> list[str]:
             found.append(str(await asyncio.wait_for(stream.recv(), 0.05)))
     except TimeoutError:
         return found
+
+
+@pytest.mark.parametrize(("source", "status"), [("http://[", 429), (QUOTE, 99_999), (QUOTE, 10)])
+def test_a_refusal_from_no_address_or_of_no_status_is_left_out(tmp_path: Path, source: str, status: int) -> None:
+    odd = Record(at=HEARD, kind="answer", source=source, status=status, text="no")
+    playback = Playback([segment(tmp_path / "odd.jsonl.gz", odd, frame(APPLE))])
+
+    playback.snapshot(["AAPL"])
+    frames, refusals = playback.due(NOON)
+
+    assert ([each.symbol for each in frames], refusals) == (["AAPL"], [])
+
+
+def test_what_is_nested_without_end_is_played_as_it_is() -> None:
+    assert moved(b"[" * 200_000, a_day_later) == ("", b"[" * 200_000)

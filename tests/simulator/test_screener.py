@@ -131,3 +131,16 @@ def test_a_predefined_screen_pages_by_start(practice: Market) -> None:
 def test_a_screen_that_there_is_not_is_not_found(practice: Market) -> None:
     for name in ("", "no_such_screen"):
         assert screener.predefined(practice, {"scrIds": name})[0] == 404
+
+
+def test_a_query_nested_without_end_is_refused(practice: Market) -> None:
+    deep = b'{"query":' + b'{"operator":"and","operands":[' * 5_000 + b"{}" + b"]}" * 5_000 + b"}"
+
+    assert screener.page(practice, deep)[0] == 400
+    assert screener.page(practice, b"[" * 100_000)[0] == 400
+
+
+def test_a_start_of_thousands_of_digits_is_behind_the_last_page(practice: Market) -> None:
+    status, document = screener.predefined(practice, {"scrIds": "most_actives", "start": "9" * 5_000})
+
+    assert (status, document["finance"]["result"][0]["quotes"]) == (200, [])

@@ -85,3 +85,7 @@ def test_a_spark_is_a_chart_of_closes_alone(practice: Market) -> None:
     assert answer["indicators"]["quote"][0].keys() == {"close"}
     assert len(answer["timestamp"]) == len(answer["indicators"]["quote"][0]["close"]) == 5
     assert search.spark(practice, {})[0] == 404
+
+
+def test_a_count_of_thousands_of_digits_is_a_large_one(practice: Market) -> None:
+    assert len(found(practice, q="a", quotesCount="9" * 5_000)["quotes"]) == 250

@@ -86,10 +86,12 @@ async def test_another_port_of_a_served_host_is_refused(still_market: PracticeMa
     still_market.server.refused_hosts.clear()
 
 
-async def test_a_plain_request_to_the_proxy_is_refused(still_market: PracticeMarket) -> None:
+async def test_a_plain_request_for_another_host_is_refused_and_counted(still_market: PracticeMarket) -> None:
     answer = await raw(still_market, b"GET http://example.com/ HTTP/1.1\r\nHost: example.com\r\n\r\n")
 
-    assert answer.startswith(b"HTTP/1.1 405 ")
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert still_market.server.refused_hosts == {"example.com": 1}
+    still_market.server.refused_hosts.clear()
 
 
 async def test_bytes_that_are_not_http_end_the_connection_and_nothing_else(

@@ -162,3 +162,15 @@ def test_more_tickers_than_two_bytes_count_are_known_too(market: Market, monkeyp
     truth = book(market)
 
     assert truth.price_at("AAPL", START_S + 2) == (101.0, START_S + 2)
+
+
+def test_a_split_of_a_closed_market_restates_the_last_trade_and_not_what_was_sent_before(market: Market) -> None:
+    truth = book(market)
+    truth.sent(7, ["AAPL"])
+    market.advance(NOON + timedelta(hours=5))
+    market.split("AAPL", 4, 1)
+    truth.trade(market.now_s, [market.stocks["AAPL"]])
+
+    assert truth.price_at("AAPL", market.now_s) == (26.0, START_S + 5)
+    assert truth.check({"AAPL": (26.0, START_S + 5)}, lag_s=0) == []
+    assert [each.price for each in truth.sent_of("AAPL")] == [104.0]

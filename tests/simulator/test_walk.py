@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -200,7 +201,7 @@ def test_a_split_restates_the_day_and_leaves_the_change_as_it_was() -> None:
     practice.split("BIG", 5, 1)
     stock = practice.stocks["BIG"]
 
-    assert (stock.price, stock.previous_close, stock.volume) == (20.0, 19.7, 50_000_000)
+    assert (stock.price, stock.previous_close, stock.volume) == (20.0, 19.7, 50_000_001)  # one trade shows it
     assert stock.change_percent == pytest.approx(percent)
     assert stock.split_ratio == 5
     traded(practice, 5)
@@ -281,3 +282,50 @@ def test_before_the_open_the_trading_day_is_already_the_next_one() -> None:
     assert market(now=MONDAY_OPEN - timedelta(hours=1)).trading_day() == monday
     assert market(now=NOON).trading_day() == monday
     assert market(now=SUNDAY).trading_day()[1] == FRIDAY_CLOSE_S
+
+
+@pytest.mark.parametrize(
+    ("event", "details"),
+    [
+        ("split", {"new": 10**400, "old": 1}),
+        ("split", {"new": 10**14, "old": 1}),
+        ("split", {"new": 1, "old": 10**14}),
+        ("gap", {"percent": 1e40}),
+        ("gap", {"percent": float("nan")}),
+        ("gap", {"percent": -99.99999}),
+        ("gap", {"percent": -100.0}),
+        ("pay_dividend", {"amount_usd": 99.99999}),
+        ("rename", {"new_symbol": ""}),
+        ("rename", {"new_symbol": "A B"}),
+    ],
+)
+def test_an_event_that_would_leave_no_price_or_no_ticker_is_refused_and_changes_nothing(
+    event: str, details: dict[str, Any]
+) -> None:
+    practice = market()
+    before = repr(practice.stocks["BIG"]).partition("tape=")
+
+    with pytest.raises(FixByHand):
+        getattr(practice, event)("BIG", **details)
+    assert repr(practice.stocks["BIG"]).partition("tape=")[0] == before[0]
+    traded(practice, 2)
+
+
+def test_a_jump_over_one_dollar_moves_the_tick_at_once() -> None:
+    practice = market()
+    practice.gap("PENNY", 500.0)
+
+    assert (practice.stocks["PENNY"].price, practice.stocks["PENNY"].digits) == (3.0, 2)
+
+
+def test_after_a_split_the_day_s_bars_are_in_whole_ticks_as_the_quote_is() -> None:
+    practice = market()
+    traded(practice, 90)
+    practice.split("BIG", 3, 1)
+    stock = practice.stocks["BIG"]
+    assert stock.tape.before is not None
+    bars = [stock.tape.before, *stock.tape.bars()]
+
+    assert min(bar.low for bar in bars) == pytest.approx(stock.low, rel=1e-6)
+    assert max(bar.high for bar in bars) == pytest.approx(stock.high, rel=1e-6)
+    assert sum(bar.volume for bar in bars) == pytest.approx(stock.volume, abs=len(bars))

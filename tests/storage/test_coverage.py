@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
-from storage.coverage import CoverageCounts, percentile, read_coverage, write_coverage_minute
+from storage.coverage import CoverageCounts, percentile, read_coverage, read_why, write_coverage_minute
 from storage.prices import PriceRow, flush_prices
+from storage.runs import finish_run, start_run
 from storage.writer import Writer
 from tests.fix_storage import NOON, OPENS_AT, StillClock
 
@@ -52,6 +53,16 @@ def test_ages_are_of_the_listed_tickers_that_have_one(writer: Writer, reader: En
         row = PriceRow(ticker=ticker, price_usd=1.0, price_time=OPENS_AT)
         flush_prices(writer, [row], price_source="stream", session_opens_at=OPENS_AT)
     assert read_coverage(reader, at=NOON)["price"]["age_s"] == {"p50": 10.0, "p90": 30.0, "p99": 30.0, "max": 30.0}
+
+
+def test_the_reasons_are_those_of_the_newest_cycle_of_prices_for_two_minutes(writer: Writer, reader: Engine) -> None:
+    assert read_why(reader, at=NOON) == {}
+    for scanner, detail in (("prices", {"why": {"old": 1}}), ("prices", {"why": {"fresh_traded": 3}}), ("metrics", {})):
+        run_id = start_run(writer, scanner=scanner, session_date=NOON.date(), expected=3, at=NOON)
+        finish_run(writer, run_id, status="complete", updated=0, failed=0, skipped=0, detail=detail, at=NOON)
+    start_run(writer, scanner="prices", session_date=NOON.date(), expected=3, at=NOON)
+    assert read_why(reader, at=NOON + timedelta(seconds=120)) == {"fresh_traded": 3}
+    assert read_why(reader, at=NOON + timedelta(seconds=121)) == {}
 
 
 def test_percentiles_are_of_the_nearest_rank() -> None:

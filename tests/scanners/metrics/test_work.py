@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -10,6 +11,7 @@ import pytest
 
 from core.clock import SystemClock
 from core.errors import FixByHand, Unreachable
+from core.flight import Record, read_flight, segments
 from scanners.context import run_scanner
 from scanners.metrics import work as metrics_work
 from scanners.metrics.work import work
@@ -33,6 +35,19 @@ async def test_once_is_one_cycle(still_stage: Stage) -> None:
     assert await run_scanner(still_stage.context("metrics", once=True), work) == 0
     (run,) = still_stage.runs("metrics")
     assert (run["status"], run["updated"]) == ("complete", 8)
+
+
+async def test_what_a_cycle_is_answered_is_recorded(still_stage: Stage) -> None:
+    still_stage.market.server.answer_status(QUOTE, 500, b"no")
+    context = still_stage.context("metrics", once=True, metrics={"flight_recorder_mb": 1})
+    assert await run_scanner(context, work) == 0
+    (segment,) = segments(still_stage.folder / "state/flight/metrics")
+    refused, answered = read_flight(segment)
+    assert isinstance(refused, Record) and isinstance(answered, Record)
+    assert (refused.status, refused.raw) == (500, b"no")
+    assert (answered.status, answered.source) == (200, refused.source)
+    found = [row["symbol"] for row in json.loads(answered.raw)["quoteResponse"]["result"]]
+    assert sorted(found) == sorted(still_stage.tickers)
 
 
 async def test_once_that_brings_nothing_fails(still_stage: Stage) -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanners.prices.shards import plan_shards
+from scanners.prices.shards import is_ticker, plan_shards
 from storage.universe import TickerRow
 
 
@@ -51,3 +54,9 @@ def test_every_ticker_is_on_exactly_one_connection_and_no_list_is_too_long(
     assert len(shards) == (len(rows) + per_connection - 1) // per_connection
     assert all(1 <= len(shard) <= per_connection for shard in shards)
     assert max(map(len, shards), default=0) - min(map(len, shards), default=0) <= 1
+
+
+@pytest.mark.parametrize("text", ["", " ", None])
+def test_what_is_no_name_is_on_no_list_because_it_would_close_the_connection(text: Any) -> None:
+    assert not is_ticker(text)
+    assert plan_shards([row("A"), row(text)], per_connection=1) == [("A",)]

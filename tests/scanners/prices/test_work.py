@@ -6,15 +6,24 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from itertools import pairwise
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.errors import FixByHand, RetryLater, Unreachable
+from market.quotes import Tick
 from scanners.context import run_scanner
+from scanners.prices import audit as prices_audit
+from scanners.prices import connection as prices_connection
+from scanners.prices import table as prices_table
 from scanners.prices import work as prices_work
+from scanners.prices.book import PriceBook
 from scanners.prices.work import work
 from storage.prices import PriceRow, flush_prices
 from tests.fix_scanners import MONDAY, NOON, ROOT, ShiftedClock, Stage, eventually
@@ -24,8 +33,10 @@ SECOND = timedelta(seconds=1)
 
 @pytest.fixture(autouse=True)
 def quick_watch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cycle then ends where its setting says, not at the next whole second."""
+    """A cycle then ends where its setting says, not at the next whole second; a second trade confirms a jump."""
     monkeypatch.setattr(prices_work, "WATCH_S", 0.05)
+    monkeypatch.setattr(prices_work, "JUMP_HOLD_S", 0.0)
+    monkeypatch.setattr(prices_audit, "TAKE_OVER_S", 0.2)
 
 
 @contextmanager
@@ -72,6 +83,15 @@ async def test_every_ticker_of_three_connections_is_priced_as_the_market_says(st
         await eventually(still_stage.agrees)
         assert await scanner.stop() is None
     assert {row["price_source"] for row in still_stage.stocks().values()} == {"stream"}
+
+
+async def test_connections_are_opened_one_after_the_other(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prices_work, "OPEN_GAP_S", 0.2)
+    async with stage.at_work(stage.context("prices", prices={"audit": False}), work):
+        await eventually(stage.priced)
+    opened_s = [each.opened_at_s for each in stage.market.connections(host="streamer*")]
+    assert len(opened_s) == 1 + 3  # first whose market it is
+    assert [later - earlier > 0.15 for earlier, later in pairwise(opened_s[1:])] == [True, True]
 
 
 async def test_prices_are_free_of_float_noise(still_stage: Stage) -> None:
@@ -138,6 +158,126 @@ async def test_a_mute_upstream_is_said_and_heals_by_itself(stage: Stage) -> None
     assert stage.runs("prices")[-1]["detail"]["losses"]["stalled"] >= 3
 
 
+async def test_when_the_stream_is_mute_quotes_keep_the_table_true(stage: Stage) -> None:
+    context = stage.context("prices", prices={"stall_timeout_s": 0.5, "cycle_s": 1.5})
+    async with stage.at_work(context, work) as scanner:
+        await eventually(stage.priced)
+        stage.market.fault("mute")
+        await eventually(lambda: context.pulse.facts["upstream"] == "unreachable")
+        before = stage.stocks()["AAPL"]["price_time"]
+        await eventually(lambda: stage.stocks()["AAPL"]["price_time"] > before)
+        row = stage.stocks()["AAPL"]
+        assert row["price_source"] == "quote"
+        assert context.pulse.data_at is not None
+        seen = len(stage.runs("prices"))
+        await eventually(lambda: len(stage.runs("prices")) >= seen + 2)
+        stage.market.clear("mute")
+        await eventually(lambda: context.pulse.facts["upstream"] == "reachable")
+        await eventually(lambda: stage.stocks()["AAPL"]["price_source"] == "stream")
+        await scanner.stop()
+    run = stage.runs("prices")[seen]
+    assert run["detail"]["why"].get("unknown_disconnected", 0) + run["detail"]["why"].get("unknown_unproven", 0) == 0
+    assert run["detail"]["audit"]["requests"] > 2
+
+
+async def test_a_mute_connection_brings_data_again_within_the_limit_and_a_second(stage: Stage) -> None:
+    context = stage.context("prices", prices={"stall_timeout_s": 1.2, "audit": False})
+    clock = stage.clock
+    async with stage.at_work(context, work) as scanner:
+        await eventually(lambda: stage.priced() and len(stage.market.server.streams.connections) == 3)
+        bad = next(each for each in stage.market.server.streams.connections if "AAPL" in each.subscription.symbols)
+        before, mute_s = stage.stocks()["AAPL"]["price_time"], clock.monotonic_s()
+        stage.market.fault("mute", connections=[str(bad.page.number)])
+        await eventually(lambda: bad not in stage.market.server.streams.connections)
+        await eventually(lambda: stage.stocks()["AAPL"]["price_time"] > before)
+        assert clock.monotonic_s() - mute_s < 1.2 + 1.0
+        assert context.pulse.facts["upstream"] == "reachable"
+        await scanner.stop()
+    assert stage.runs("prices")[-1]["detail"]["losses"] == {"stalled": 1}
+
+
+async def test_a_list_cut_at_its_last_symbol_is_found_said_and_covered_by_quotes(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prices_connection, "CANARY_ALIVE_S", 1.1)
+    stage.market.fault("cut_symbols", symbols=8)  # one less than the list with its canary
+    context = stage.context("prices", prices={"symbols_per_connection": 8, "cycle_s": 0.6})
+
+    def is_covered() -> bool:
+        details = [run["detail"] for run in stage.runs("prices") if run["detail"]]
+        return any(each["losses"].get("truncated") and not each["coverage"]["unknown"] for each in details)
+
+    with capture_logs() as logs:
+        async with stage.at_work(context, work) as scanner:
+            await eventually(is_covered)
+            assert context.pulse.facts["stream"]["proven"] == 0
+            await scanner.stop()
+    lost = next(each for each in logs if each.get("cause") == "truncated")
+    assert (lost["event"], lost["asked"], lost["heard"]) == ("stream_connection_lost", 9, 8)
+
+
+async def test_a_database_that_takes_nothing_does_not_hold_up_the_watch(stage: Stage) -> None:
+    context = stage.context("prices", prices={"stall_timeout_s": 0.5, "audit": False})
+    async with stage.at_work(context, work):
+        await eventually(stage.priced)
+        with locked(stage):
+            await context.wait(0.2)
+            stage.market.fault("mute")
+            await eventually(lambda: context.pulse.facts["upstream"] == "unreachable", timeout_s=2.0)
+
+
+async def test_a_ticker_without_a_name_is_left_out_and_said(still_stage: Stage) -> None:
+    with closing(sqlite3.connect(still_stage.file)) as connection:
+        connection.execute("UPDATE stocks_stock SET ticker = '' WHERE ticker = 'SOHO'")
+        connection.commit()
+    with capture_logs() as logs:
+        async with still_stage.at_work(still_stage.context("prices"), work):
+            await eventually(lambda: still_stage.priced(["AAPL", "SPY", "F"]))
+            assert all("" not in each.subscription.symbols for each in still_stage.market.server.streams.connections)
+    assert [each["tickers"] for each in logs if each["event"] == "tickers_refused"] == [1]
+
+
+@pytest.mark.parametrize(
+    "sections", [{"prices": {"audit": False}}, {"metrics": {"direct": "never"}}], ids=["audit-off", "address-unused"]
+)
+async def test_without_an_audit_no_quote_is_asked(still_stage: Stage, sections: dict[str, Any]) -> None:
+    still_stage.market.faults.drop_symbols.add("SOHO")
+    async with still_stage.at_work(still_stage.context("prices", **sections), work) as scanner:
+        await eventually(lambda: still_stage.priced([each for each in still_stage.tickers if each != "SOHO"]))
+        await scanner.context.wait(0.5)
+        await scanner.stop()
+    run = still_stage.runs("prices")[-1]
+    assert "audit" not in run["detail"]
+    assert run["detail"]["why"]["unknown_unheard"] == 1
+    assert still_stage.market.requests(path="/v7/*") == []
+
+
+async def test_a_ticker_the_stream_never_speaks_of_gets_its_price_from_a_quote(still_stage: Stage) -> None:
+    """Its list is cut off before it; the others of the list stay the stream's."""
+    still_stage.market.fault("cut_symbols", symbols=1)
+    async with still_stage.at_work(still_stage.context("prices"), work) as scanner:
+        await eventually(lambda: still_stage.priced() and still_stage.agrees())
+        await scanner.stop()
+    sources = Counter(row["price_source"] for row in still_stage.stocks().values())
+    assert sources == {"stream": 3, "quote": 5}
+
+
+async def test_what_the_stream_and_quotes_said_is_in_the_record(stage: Stage) -> None:
+    stage.market.fault("garbage", forms=["json", "ticker", "price"])
+    context = stage.context("prices", prices={"cycle_s": 1.0})
+    async with stage.at_work(context, work) as scanner:
+        await eventually(lambda: context.pulse.facts.get("quotes") == "reachable")
+        await eventually(lambda: len(stage.runs("prices")) >= 4)
+        await scanner.stop()
+    detail = stage.runs("prices")[-1]["detail"]
+    assert sum(detail["why"].values()) == 8 == detail["coverage"]["total"]
+    assert detail["stream"] == {"connections": 3, "open": 3, "proven": 3}
+    assert set(detail["unknown_fields"]) == {"46", "47"}
+    assert sum(detail["audit"]["quotes"].values()) >= 8
+    assert detail["frames_skipped"].keys() <= {"not_json", "no_price"}
+    assert detail["ticks_refused"].get("unknown_ticker", 0) + sum(detail["frames_skipped"].values()) > 0
+
+
 async def test_one_bad_connection_does_not_disturb_the_others(stage: Stage) -> None:
     context = stage.context("prices")
     async with stage.at_work(context, work) as scanner:
@@ -159,7 +299,7 @@ async def test_tickers_of_a_list_that_was_cut_off_are_unknown_not_unchanged(stil
     still_stage.market.faults.symbols_per_connection = 3  # three tickers pass, the canary behind them does not
     still_stage.market.server.advance(NOON + SECOND)
     clock = ShiftedClock(NOON + timedelta(hours=2))
-    context = still_stage.context("prices", clock=clock, prices={"cycle_s": 0.3})
+    context = still_stage.context("prices", clock=clock, prices={"cycle_s": 0.3, "audit": False})
     async with still_stage.at_work(context, work):
         await eventually(lambda: len(still_stage.runs("prices")) >= 3)
     counts = still_stage.coverage("price")[-1]
@@ -206,18 +346,31 @@ async def test_the_database_is_said_to_be_back_though_nothing_trades(still_stage
         await eventually(lambda: context.pulse.facts["database"] == "reachable")
 
 
-async def test_what_came_last_is_written_when_the_scanner_is_stopped(still_stage: Stage) -> None:
+async def test_the_first_prices_of_a_new_process_do_not_wait_for_the_interval(still_stage: Stage) -> None:
+    context = still_stage.context("prices", prices={"flush_interval_s": 600.0})
+    async with still_stage.at_work(context, work):
+        await eventually(lambda: any(row["current_price"] for row in still_stage.stocks().values()))
+
+
+async def test_what_came_last_is_written_when_the_scanner_is_stopped(
+    still_stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    offer = PriceBook.offer
+
+    def noted(book: PriceBook, tick: Tick, *given: Any, **named: Any) -> Any:
+        heard.append(tick.ticker)
+        return offer(book, tick, *given, **named)
+
+    monkeypatch.setattr(PriceBook, "offer", noted)
     context = still_stage.context("prices", prices={"flush_interval_s": 60.0})
-
-    def heard() -> bool:
-        counts = (context.pulse.coverage or {}).get("price", {"fresh": 0, "unchanged": 0})
-        return bool(counts["fresh"] + counts["unchanged"] == 8)
-
     async with still_stage.at_work(context, work) as scanner:
-        await eventually(heard)
-        assert not still_stage.priced(["AAPL"])
+        await eventually(lambda: any(row["current_price"] for row in still_stage.stocks().values()))
+        await eventually(lambda: len(set(heard) & still_stage.stocks().keys()) == 8)
+        trade(still_stage, 1, AAPL=100.01)
+        await eventually(lambda: heard.count("AAPL") == 3)
+        assert still_stage.stocks()["AAPL"]["current_price"] != 100.01
         assert await scanner.stop(within_s=2) is None
-    assert still_stage.priced()
     assert still_stage.agrees()
 
 
@@ -245,7 +398,7 @@ async def test_a_flush_under_way_at_the_stop_loses_nothing_though_it_fails(
 
     async with still_stage.at_work(still_stage.context("prices"), work) as scanner:
         await eventually(still_stage.priced)
-        monkeypatch.setattr(prices_work, "flush_prices", fails_late)
+        monkeypatch.setattr(prices_table, "flush_prices", fails_late)
         trade(still_stage, 1, AAPL=100.01)
         await eventually(begun.is_set)
         scanner.context.stop.set()
@@ -268,8 +421,9 @@ async def test_once_ends_after_one_cycle_though_a_ticker_is_unknown(still_stage:
     context = still_stage.context("prices", once=True, prices={"cycle_s": 1.0})
     assert await asyncio.wait_for(run_scanner(context, work), 10) is None
     (run,) = still_stage.runs("prices")
-    assert (run["updated"], run["failed"]) == (7, 0)
-    assert run["detail"]["coverage"]["no_trade"] == 1
+    assert (run["status"], run["updated"], run["failed"]) == ("partial", 7, 1)
+    assert run["detail"]["why"]["unknown_unheard"] == 1
+    assert sum(run["detail"]["why"].values()) == 8
 
 
 async def test_once_without_an_upstream_is_an_error(still_stage: Stage) -> None:
@@ -324,7 +478,7 @@ async def test_a_fault_of_the_program_ends_the_scanner_instead_of_silencing_it(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(prices_work, "flush_prices", broken)
+    monkeypatch.setattr(prices_table, "flush_prices", broken)
     with pytest.raises(ZeroDivisionError):
         await asyncio.wait_for(run_scanner(still_stage.context("prices"), work), 10)
 

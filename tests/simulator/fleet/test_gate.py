@@ -26,11 +26,11 @@ async def test_the_ledger_tells_what_became_of_each_connection(still_market: Pra
     for address in addresses.values():
         await say(still_market, address, CONNECT % b"fc.yahoo.com")
     await say(still_market, addresses["good"], CONNECT % b"example.com")
-    await say(still_market, addresses["good"], b"GET http://10.0.0.1/ HTTP/1.1\r\nHost: h\r\n\r\n")
+    await say(still_market, addresses["good"], b"GET /inward HTTP/1.1\r\nHost: h\r\n\r\n")
     still_market.server.refused_hosts.clear()
 
     pages = still_market.connections()
-    assert [page.outcome for page in pages] == ["no TLS", "407", "429", "200", "400", "403", "405 GET http://10.0.0.1/"]
+    assert [page.outcome for page in pages] == ["no TLS", "407", "429", "200", "400", "403", "405 GET /inward"]
     assert [page.proxy for page in pages] == [*addresses.values(), addresses["good"], addresses["good"]]
     assert [page.host for page in pages[-2:]] == ["example.com", ""]
     assert all(page.closed_at_s is not None for page in pages)

@@ -36,12 +36,13 @@ async def wanted(protocol: str, said: bytes, heard: Heard | None = None) -> tupl
     [
         ("http", CONNECT, ("query1.finance.yahoo.com", 443)),
         ("http", CONNECT.replace(b":443 HTTP", b":https HTTP"), ("query1.finance.yahoo.com", 0)),
+        ("http", b"GET http://Example.com/a HTTP/1.1\r\nHost: x\r\n\r\n", ("example.com", 0)),
         ("http", b"", None),
         ("socks4a", SOCKS4A, ("fc.yahoo.com", 443)),
         ("socks4a", b"\x04\x01\x00\x50\x08\x08\x04\x04\x00", ("8.8.4.4", 80)),
         ("socks5", SOCKS5, ("fc.yahoo.com", 443)),
-        ("socks5", b"\x05\x01\x00\x05\x01\x00\x01\x08\x08\x04\x04\x00\x50", ("08080404", 80)),
-        ("socks5", b"\x05\x01\x00\x05\x01\x00\x04" + bytes(16) + b"\x00\x50", ("00" * 16, 80)),
+        ("socks5", b"\x05\x01\x00\x05\x01\x00\x01\x08\x08\x04\x04\x00\x50", ("8.8.4.4", 80)),
+        ("socks5", b"\x05\x01\x00\x05\x01\x00\x04" + bytes(16) + b"\x00\x50", ("::", 80)),
     ],
 )
 async def test_where_a_client_wants_to_go_is_read(protocol: str, said: bytes, target: tuple[str, int] | None) -> None:
@@ -51,11 +52,14 @@ async def test_where_a_client_wants_to_go_is_read(protocol: str, said: bytes, ta
 @pytest.mark.parametrize(
     ("protocol", "said"),
     [
-        ("http", b"GET http://127.0.0.1/ HTTP/1.1\r\nHost: x\r\n\r\n"),
+        ("http", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+        ("http", b"GET http://[/ HTTP/1.1\r\nHost: x\r\n\r\n"),
         ("socks4a", SOCKS5 + bytes(8)),
         ("socks4a", b"\x04\x02\x01\xbb\x00\x00\x00\x01me\x00fc\x00"),
         ("socks4a", b"\x04\x01\x01\xbb\x00\x00\x00\x01\x00" + b"a" * 300 + b"\x00"),
         ("socks5", SOCKS4A),
+        ("socks5", b"\x05\x01\x02\x05\x01\x00\x03\x02fc\x00\x50"),
+        ("socks5", b"\x05\x01\x00\x05\x01\x00\x09\x08\x08\x04\x04\x00\x50"),
         ("socks5", b"\x05\x01\x00\x05\x02\x00\x01\x08\x08\x04\x04\x00\x50"),
     ],
 )
@@ -71,10 +75,10 @@ async def test_a_client_that_breaks_off_wants_nothing(protocol: str, said: bytes
             await wanted(protocol, said[:length])
 
 
-async def test_a_plain_request_gets_405() -> None:
+async def test_a_request_to_the_proxy_itself_gets_405() -> None:
     heard = Heard()
-    with pytest.raises(NotMyProtocol, match="405 GET http://127"):
-        await wanted("http", b"GET http://127.0.0.1/ HTTP/1.1\r\nHost: x\r\n\r\n", heard)
+    with pytest.raises(NotMyProtocol, match="405 GET /inward"):
+        await wanted("http", b"GET /inward HTTP/1.1\r\nHost: x\r\n\r\n", heard)
     assert heard.said.startswith(b"HTTP/1.1 405 Method Not Allowed\r\n")
 
 
@@ -103,3 +107,10 @@ def test_a_page_in_place_of_a_tunnel_follows_a_granted_one() -> None:
     for protocol in ("socks4a", "socks5"):
         handshake = HANDSHAKES[protocol]
         assert handshake.refused(200, {}, b"page") == handshake.granted() + b"page"
+
+
+async def test_socks5_tells_a_client_that_has_only_a_password_that_no_method_will_do() -> None:
+    heard = Heard()
+    with pytest.raises(NotMyProtocol, match="without a password"):
+        await wanted("socks5", b"\x05\x01\x02", heard)
+    assert heard.said == b"\x05\xff"

@@ -5,8 +5,17 @@ import asyncio
 import pytest
 
 from core.errors import FixByHand
+from core.files import read_text
+from core.settings import Market as MarketSettings
+from market.sessions import build_calendar
+from simulator import listings
 from simulator.fleet import kinds
+from simulator.loopback import split_address
+from simulator.practice import Practice
+from simulator.script import Script
 from simulator.testing import PracticeMarket
+from simulator.walk import Market
+from tests.fix_simulator import NOON, StillClock
 
 
 async def reaches(address: str) -> bool:
@@ -68,3 +77,19 @@ async def test_at_the_end_every_port_is_closed(still_market: PracticeMarket) -> 
     await still_market.server.fleet.stop()
 
     assert [await reaches(member.address) for member in members] == [False] * 3
+
+
+async def test_a_proxy_on_the_ipv6_loopback_has_its_address_in_brackets() -> None:
+    calendar = build_calendar(MarketSettings(calendar="always"), read=read_text)
+    market = Market(listings.chosen(["AAPL"]), calendar=calendar, seed=1, now=NOON)
+    practice = Practice(market, clock=StillClock())
+    script = Script(fleet=kinds.from_text("good=1"))
+    failures: list[BaseException] = []
+    await practice.start(("::1", 0), ("::1", 0), script=script, on_failure=failures.append)
+    try:
+        (member,) = practice.server.fleet.members()
+        assert member.address.startswith("[::1]:")
+        assert split_address(member.address, key="fleet")[0] == "::1"
+        assert failures == []
+    finally:
+        await practice.stop()
