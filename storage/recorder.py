@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence

@@ -125,3 +125,11 @@ def test_a_ticker_delisted_by_script_is_known_and_has_no_data() -> None:
 
     assert status == 404
     assert document["quoteSummary"]["error"]["description"].endswith("any of the summaryTypes=price")
+
+
+def test_a_warrant_has_no_dividend_of_the_recorded_share(practice: Market) -> None:
+    symbol = next(name for name, stock in practice.stocks.items() if stock.listing.kind == "Warrant")
+    _, document = summary.answer(practice, symbol, {"modules": "summaryDetail"})
+    (modules,) = document["quoteSummary"]["result"]
+
+    assert not modules["summaryDetail"].keys() & {"trailingAnnualDividendRate", "trailingAnnualDividendYield"}

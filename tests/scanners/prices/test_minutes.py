@@ -83,7 +83,7 @@ def test_the_first_minute_that_is_heard_of_a_ticker_has_no_known_volume(heard: H
 def test_a_snapshot_of_an_old_trade_is_no_bar_but_tells_the_volume_that_the_next_minute_begins_with(
     heard: Heard,
 ) -> None:
-    heard.tick(-3000, 10.0, 1000, heard=-50)
+    heard.tick(-61, 10.0, 1000, heard=-50)
     heard.tick(30, 10.5, 1040)
     bar = heard.bar(SETTLED)
     assert (bar.minute, bar.volume) == (NOON, 40)
