@@ -37,7 +37,7 @@ class FileCount:
     end: datetime | None = None
 
 
-@click.command(short_help="Run a recording of the flight recorder through the program's parsers.")
+@click.command(short_help="Run a flight recording through the parsers.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option("--ticker", "tickers", multiple=True, metavar="TICKER", help="Show the last values of this one, too.")
 @with_both

@@ -6,12 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cli.common import load, print_json, with_both, with_config
+from cli.common import load, print_json, with_both
 from core.config import Loaded
 from core.errors import EXIT_DONE, EXIT_NOT_RUNNING, FixByHand, TickerdError
 from core.files import write_atomic, writing
@@ -39,34 +41,42 @@ def service() -> None:
 @click.option("--dry-run", is_flag=True, help="Print the unit; write nothing.")
 @click.option("--now", is_flag=True, help="Start it as well.")
 @click.option("--run-as", metavar="USER", help="Who runs it. Default: who owns the configuration's folder, or tickerd.")
-@with_config
-def install(user: bool, dry_run: bool, now: bool, run_as: str | None, config_file: str | None) -> None:
+@with_both
+def install(user: bool, dry_run: bool, now: bool, run_as: str | None, config_file: str | None, as_json: bool) -> None:
     """Write the unit with the paths of this installation and configuration, and enable it."""
     _systems_with_systemd()
     loaded = load(config_file)
     account = "" if user else run_as or _owner(loaded)
     unit = _unit(loaded, account, user=user)
+    file = _folder(user) / NAME
     if dry_run:
-        click.echo(unit, nl=False)
+        if as_json:
+            print_json({"unit": str(file), "text": unit})
+        else:
+            click.echo(unit, nl=False)
         return
     if not user:
         _as_root()
     _check_folders(loaded, os.geteuid() if user else _number(account))
-    file = _folder(user) / NAME
     with writing(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(file, unit.encode())
-    click.echo(f"written: {file}")
+    tell = _teller(as_json)
+    tell(f"written: {file}")
     _systemctl(user, "enable", NAME)
-    click.echo("enabled: it starts when the machine does" if not user else "enabled: it starts when you log in")
-    _take_up(user, now=now)
+    tell("enabled: it starts when the machine does" if not user else "enabled: it starts when you log in")
+    started = _take_up(user, tell, now=now)
+    if as_json:
+        print_json({"unit": str(file), "installed": True, "enabled": True, "started": started})
 
 
 @service.command(short_help="Stop it and remove the unit.")
 @for_user
-def uninstall(user: bool) -> None:
+@with_both
+def uninstall(user: bool, config_file: str | None, as_json: bool) -> None:
     """Stop the service, disable it and remove its unit. Configuration, database, state and logs stay."""
     _systems_with_systemd()
+    load(config_file)
     file = _folder(user) / NAME
     if not file.exists():
         raise TickerdError("is not there", where=str(file), right="nothing is to be removed")
@@ -75,9 +85,11 @@ def uninstall(user: bool) -> None:
     _systemctl(user, "disable", *(("--now",) if _runs(user) else ()), NAME)
     with writing(file, done="removed"):
         file.unlink()
-    click.echo(f"removed: {file}")
+    _teller(as_json)(f"removed: {file}")
     if _runs(user):
         _systemctl(user, "daemon-reload")
+    if as_json:
+        print_json({"unit": str(file), "installed": False})
 
 
 @service.command()
@@ -202,19 +214,26 @@ def _asleep(user: bool) -> str:
     return f"{whose} does not run here: the service starts with it"
 
 
-def _take_up(user: bool, *, now: bool) -> None:
+def _teller(as_json: bool) -> Callable[[str], None]:
+    """Return how to say a line: beside the document, not in it."""
+    return partial(click.echo, err=as_json)
+
+
+def _take_up(user: bool, tell: Callable[[str], None], *, now: bool) -> bool:
+    """Let a running systemd know of the unit; return whether the service was started."""
     if not _runs(user):
-        click.echo(_asleep(user))
-        return
+        tell(_asleep(user))
+        return False
     _systemctl(user, "daemon-reload")
     manager = " --user" if user else ""
     if now:
         _systemctl(user, "restart", NAME)
-        click.echo("started")
+        tell("started")
     else:
-        click.echo(f"start it: systemctl{manager} start tickerd")
+        tell(f"start it: systemctl{manager} start tickerd")
     if user:
-        click.echo("to have it run while you are not logged in: loginctl enable-linger")
+        tell("to have it run while you are not logged in: loginctl enable-linger")
+    return now
 
 
 def _systemctl(user: bool, *words: str) -> None:

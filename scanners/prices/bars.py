@@ -62,7 +62,7 @@ class BarKeeper:
     async def run(self) -> None:
         """Write each minute once it has settled, until asked to stop; then write what there is, marked as not whole."""
         await self._tidy()
-        done = minute_of(self._clock.utc_now() - SETTLE)
+        done: datetime | None = None
         while not await self._context.wait(LOOK_S):
             settled = minute_of(self._clock.utc_now() - SETTLE)
             if settled != done:

@@ -48,6 +48,18 @@ def test_a_configuration_brings_its_folder_its_owner_and_all_that_is_written(her
 
 
 @with_systemctl
+def test_a_script_gets_one_document_of_each_step(here: Run, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("")
+    file = tmp_path / "own" / "systemd" / "user" / UNIT
+    dry = here("service", "install", "--user", "--dry-run", "--json").json()
+    assert (dry["unit"], "ExecStart=" in dry["text"], file.exists()) == (str(file), True, False)
+    installed = here("service", "install", "--user", "--json").json()
+    assert installed == {"version": 1, "unit": str(file), "installed": True, "enabled": True, "started": False}
+    removed = here("service", "uninstall", "--user", "--json").json()
+    assert removed == {"version": 1, "unit": str(file), "installed": False}
+
+
+@with_systemctl
 def test_a_users_service_comes_and_goes_also_where_systemd_does_not_run(here: Run, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("")
     file = tmp_path / "own" / "systemd" / "user" / UNIT

@@ -1,5 +1,4 @@
 import errno
-import fcntl
 import os
 import subprocess
 import sys
@@ -238,7 +237,7 @@ def test_a_file_system_without_locks_is_told_in_one_line(tmp_path: Path, monkeyp
     def refused(_descriptor: int, _how: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(fcntl, "flock", refused)
+    monkeypatch.setattr("fcntl.flock", refused)
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(RetryLater, match=r"cannot be locked \(No locks available\); give a folder on a local disk"):
         FileLock(tmp_path / "lock").try_acquire()

@@ -22,6 +22,7 @@ CHOSEN = (
 )
 
 NOT_LOADED = {
+    "tests/storage/test_minute_bars.py": "Wine 8: it reads Parquet files with what test_export.py needs as well",
     "tests/storage/test_export.py": "Wine 8: pyarrow's numpy needs crealf of ucrtbase.dll, which Wine does not have",
 }
 """Modules that cannot even be imported."""
