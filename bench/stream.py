@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from bench import stream_single
+from bench.stream_control import Control
 from bench.stream_load import PICOWS, Case, Load, load, peer_load, quantile
 from bench.stream_recovery import CUT_AT, Fault, Healed, cut, faults, heal
 from bench.stream_start import start
@@ -82,9 +83,10 @@ CASES = (
 def measure_load(folder: Path, sizes: Sizes) -> list[Bound]:
     print(
         f"\n8,782 tickers, 89 TLS connections, {sizes.seconds:g} s each. Shares of one core. Delay: from the market's "
-        "sending\nto the row that another process sees. Empty loop: how late it woke beside it.\n"
+        "sending\nto the row that another process sees. Empty loop: how late it woke beside it, and what processor time "
+        "the same little\nwork took each time: compare shares of a core only where it is alike.\n"
         f"{'':<31}{'msg/s':>7}{'CPU':>7}{'peak MB':>9}{'p50 s':>8}{'p99 s':>8}{'max s':>8}{'wrong':>7}"
-        f"{'market CPU':>12}{'its p99 late':>14}{'empty loop p99':>16}"
+        f"{'market CPU':>12}{'its p99 late':>14}{'empty loop p99':>16}{'its work':>12}"
     )
     bounds: list[Bound] = []
     for number, case in enumerate(CASES):
@@ -94,13 +96,20 @@ def measure_load(folder: Path, sizes: Sizes) -> list[Bound]:
         print(
             f"{name:<31}{found.rate:>7.0f}{found.cpu:>7.1%}{found.peak_mb:>9.0f}{quantile(delays, 0.5):>8.3f}"
             f"{quantile(delays, 0.99):>8.3f}{quantile(delays, 1):>8.3f}{found.wrong:>7}{found.market_cpu:>12.1%}"
-            f"{1e3 * quantile(late, 0.99):>11.1f} ms{1e3 * quantile(found.nap_late_s, 0.99):>13.1f} ms"
+            f"{1e3 * quantile(late, 0.99):>11.1f} ms"
+            f"{_beside(found.control)}"
         )
         bounds += _bounds_of(name, case, found)
     for shape in ("even", "burst"):
         peer = peer_load(folder / f"peer-{shape}", shape, sizes.seconds)
-        print(f"{f'yfinance, {shape}, no table':<31}{peer.rate:>7.0f}{peer.cpu:>7.1%}{peer.peak_mb:>9.0f}")
+        print(
+            f"{f'yfinance, {shape}, no table':<31}{peer.rate:>7.0f}{peer.cpu:>7.1%}{peer.peak_mb:>9.0f}{'':>57}{_beside(peer.control)}"
+        )
     return bounds
+
+
+def _beside(control: Control) -> str:
+    return f"{1e3 * quantile(control.late_s, 0.99):>13.1f} ms{control.work_us:>9.1f} us"
 
 
 def _bounds_of(name: str, case: Case, found: Load) -> list[Bound]:
@@ -168,7 +177,7 @@ def measure_recovery(folder: Path, sizes: Sizes) -> list[Bound]:
 def _shown(fault: Fault, healed: Sequence[Healed]) -> Bound:
     middle, last = sorted(each.middle_s for each in healed), sorted(each.last_s for each in healed)
     back = sorted(each.peer_s for each in healed if each.peer_s < math.inf)
-    late_s = max(each.nap_late_s for each in healed)
+    late_s = max(each.awake_late_s for each in healed)
     said = f"back {len(back)} of {len(healed)} times" + (f", median {median(back):.2f}" if back else "")
     print(
         f"{fault.name:<20}{min(each.first_s for each in healed):>8.2f}{median(middle):>16.2f}{middle[-1]:>8.2f}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.flight import cpu_s
+from bench.stream_control import Control, control
 from bench.stream_market import BURST, EVEN, Told, full_market, tickers
 from bench.stream_peers import ENOUGH, listening, lists_of
 from bench.stream_scanner import SHIPPED, Scanner, scanning
@@ -17,7 +18,6 @@ from core.clock import SystemClock, pause
 SETTLE_S = 4.0
 AFTER_S = 2.0
 """So soon after the end the table holds each ticker's last tick."""
-NAP_S = 0.01
 FLOAT32 = 1e-7
 PER_CONNECTION = 99
 PICOWS = "bench.stream_picows"
@@ -41,7 +41,7 @@ class Case:
 class Load:
     """What it came to. `wrong`: tickers whose last tick is not in the table; `unseen`: ticks that never came there.
 
-    Shares of a core; `nap_late_s`: how late an empty loop woke beside it; `market_late_s`: how late the market sent.
+    Shares of a core; `market_late_s`: how late the market sent.
     """
 
     rate: float
@@ -51,22 +51,13 @@ class Load:
     delays_s: list[float]
     unseen: int
     wrong: int
-    nap_late_s: list[float]
+    control: Control
     market_late_s: list[float]
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
     """Return the value that `share` of them do not exceed; infinity of none."""
     return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)] if ordered else math.inf
-
-
-def naps(duration_s: float) -> Iterator[float]:
-    """Do nothing for so long but wake each 10 ms; yield how late each waking was."""
-    clock = SystemClock()
-    end_s = clock.monotonic_s() + duration_s
-    while (now_s := clock.monotonic_s()) < end_s:
-        pause(NAP_S)
-        yield clock.monotonic_s() - now_s - NAP_S
 
 
 def load(folder: Path, case: Case, seconds: float) -> Load:
@@ -82,7 +73,7 @@ def load(folder: Path, case: Case, seconds: float) -> Load:
             pause(SETTLE_S)
             used, market_used, began_s = scanner.cpu_s(), cpu_s(market.process), clock.monotonic_s()
             first = math.ceil(clock.utc_now().timestamp())
-            late_s = sorted(naps(seconds))
+            beside = control(seconds)
             took_s = clock.monotonic_s() - began_s
             cpu, market_cpu = scanner.cpu_s() - used, cpu_s(market.process) - market_used
             last = math.floor(clock.utc_now().timestamp()) - 1
@@ -98,7 +89,7 @@ def load(folder: Path, case: Case, seconds: float) -> Load:
             delays_s=delays,
             unseen=len(told.slots) * (last - first + 1) - len(delays),
             wrong=wrong,
-            nap_late_s=late_s,
+            control=beside,
             market_late_s=told.late_s(),
         )
 
@@ -122,6 +113,7 @@ class PeerLoad:
     rate: float
     cpu: float
     peak_mb: float
+    control: Control
 
 
 def peer_load(folder: Path, shape: str, seconds: float) -> PeerLoad:
@@ -137,10 +129,10 @@ def peer_load(folder: Path, shape: str, seconds: float) -> PeerLoad:
         market.go()
         pause(SETTLE_S)
         used, began_s = peer.cpu_s(), clock.monotonic_s()
-        pause(seconds)
+        beside = control(seconds)
         share = (peer.cpu_s() - used) / (clock.monotonic_s() - began_s)
         told = market.stop()
-        return PeerLoad(rate=told.messages / len(told.sent), cpu=share, peak_mb=peer.peak_mb())
+        return PeerLoad(rate=told.messages / len(told.sent), cpu=share, peak_mb=peer.peak_mb(), control=beside)
 
 
 def _made(folder: Path) -> Path:

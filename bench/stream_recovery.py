@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.stream_load import naps
+from bench.stream_control import control
 from bench.stream_market import tickers
 from bench.stream_peers import FIRST, listening, lists_of
 from bench.stream_scanner import Scanner, scanning
@@ -119,14 +119,14 @@ def faults(*, quick: bool) -> list[Fault]:
 class Healed:
     """Seconds from the fault to data again: first, middle and last of the connections; yfinance's (infinity: never).
 
-    `nap_late_s`: the latest that an empty loop woke meanwhile.
+    `awake_late_s`: the latest that an empty loop woke meanwhile.
     """
 
     first_s: float
     middle_s: float
     last_s: float
     peer_s: float
-    nap_late_s: float
+    awake_late_s: float
 
 
 def heal(folder: Path, market: PracticeProcess, fault: Fault) -> Healed:
@@ -142,11 +142,11 @@ def heal(folder: Path, market: PracticeProcess, fault: Fault) -> Healed:
         pause(0.5 - _now_s() % 1.0)  # the market speaks at the beginning of each second: nothing is on its way now
         pause(1.0)
         at = fault.strike(market)
-        late_s = max(naps(fault.watch_s))
+        late_s = control(fault.watch_s).late_s[-1]
         scanner.stop()
         market.clear()
         gaps, peer_s = sorted(gaps_s(scanner, at)), _first_after(peer.heard_at(), at)
-        return Healed(first_s=gaps[0], middle_s=median(gaps), last_s=gaps[-1], peer_s=peer_s, nap_late_s=late_s)
+        return Healed(first_s=gaps[0], middle_s=median(gaps), last_s=gaps[-1], peer_s=peer_s, awake_late_s=late_s)
 
 
 def gaps_s(scanner: Scanner, at: float) -> list[float]:

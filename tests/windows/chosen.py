@@ -60,6 +60,8 @@ SKIPPED = {
     "tests/core/test_files.py::test_a_full_disk_is_one_line": WORDS,
     "tests/core/test_files.py::test_a_lock_whose_file_cannot_be_made_is_named": WORDS,
     "tests/core/test_files.py::test_a_note_that_finds_no_room_names_the_lock": WORDS,
+    "tests/core/test_files.py::test_a_lock_whose_file_was_removed_or_replaced": IN_USE,
+    "tests/core/test_files.py::test_a_file_system_without_locks": "flock is POSIX's",
     "tests/core/test_program.py::test_a_wrong_configuration_is_one_line_and_78": WORDS,
     "tests/core/test_program.py::test_a_signal_asks_the_work_to_stop": SIGNALS,
     "tests/net/test_budget.py::test_a_lane_that_finds_no_room_on_the_disk_is_named": WORDS,
