@@ -83,8 +83,8 @@ CASES = (
 def measure_load(folder: Path, sizes: Sizes) -> list[Bound]:
     print(
         f"\n8,782 tickers, 89 TLS connections, {sizes.seconds:g} s each. Shares of one core. Delay: from the market's "
-        "sending\nto the row that another process sees. Empty loop: how late it woke beside it, and what processor time "
-        "the same little\nwork took each time: compare shares of a core only where it is alike.\n"
+        "sending\nto the row that another process sees. Empty loop: how late it woke beside it, the processor time "
+        "of the same\nlittle work each time: compare shares of a core only where it is alike.\n"
         f"{'':<31}{'msg/s':>7}{'CPU':>7}{'peak MB':>9}{'p50 s':>8}{'p99 s':>8}{'max s':>8}{'wrong':>7}"
         f"{'market CPU':>12}{'its p99 late':>14}{'empty loop p99':>16}{'its work':>12}"
     )
@@ -102,9 +102,8 @@ def measure_load(folder: Path, sizes: Sizes) -> list[Bound]:
         bounds += _bounds_of(name, case, found)
     for shape in ("even", "burst"):
         peer = peer_load(folder / f"peer-{shape}", shape, sizes.seconds)
-        print(
-            f"{f'yfinance, {shape}, no table':<31}{peer.rate:>7.0f}{peer.cpu:>7.1%}{peer.peak_mb:>9.0f}{'':>57}{_beside(peer.control)}"
-        )
+        name = f"yfinance, {shape}, no table"
+        print(f"{name:<31}{peer.rate:>7.0f}{peer.cpu:>7.1%}{peer.peak_mb:>9.0f}{'':>57}{_beside(peer.control)}")
     return bounds
 
 

@@ -140,6 +140,8 @@ def start(kind: Kind, folder: Path, *, beat_s: float, toml: str = "") -> Running
             stderr=said,
             start_new_session=True,
         )
+    if os.sched_getscheduler(0) == os.SCHED_FIFO:  # --realtime: before the one who measures, who never rests
+        os.sched_setscheduler(popen.pid, os.SCHED_FIFO, os.sched_param(2))
     return Running(kind=kind, folder=folder, popen=popen)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import random
 import sys
@@ -37,6 +38,7 @@ from daemon.status import Snapshot
 
 TICK_S = 1.0
 MEASURE_S = 5.0
+TELL_S = 3.0
 JUMP_S = 5.0  # a clock or a loop that is off by more has jumped; less is slewing or load
 STATUS_INTERVAL_S = 300
 STOP_MARGIN_S = 5.0  # from the end of the children's time to stop to our own end
@@ -87,7 +89,7 @@ class Orchestrator:
         self._alerts, self._own_logs = Alerts(self._journal, command), [command.log]
         self._database = status.Database(url=self._settings.database.url, reachable=None)
         self._wall_offset_s = self._offset_s()
-        self._last_tick_s = self._last_measure_s = self._resumed_s = self._clock.monotonic_s()
+        self._last_tick_s = self._last_measure_s = self._resumed_s = self._tell_s = self._clock.monotonic_s()
         self._reaper = Reaper()
         self._jobs = Jobs(self._report_status, interval_s=STATUS_INTERVAL_S, zone_name=self._settings.market.timezone)
         self._preparation = Preparation(
@@ -305,11 +307,11 @@ class Orchestrator:
         return self._clock.utc_now().timestamp() - self._clock.monotonic_s()
 
     def _follow_market(self, now: datetime) -> None:
-        market = status.market(self._calendar, now)
-        is_open = market["state"] == "open"
+        is_open = self._calendar.session_at(now) is not None
         if is_open is self._market_open:
             return
         self._market_open = is_open
+        market = status.market(self._calendar, now)
         keys = {key: value for key, value in market.items() if key != "state"}
         zone = self._settings.market.timezone
         if is_open:
@@ -318,7 +320,10 @@ class Orchestrator:
             log.info("market_closed", **keys, timezone=zone)
 
     def _tell(self, now: datetime, now_s: float) -> None:
-        """Tell people what is amiss, and whoever supervises us how we are."""
+        """Tell people what is amiss, and whoever supervises us how we are: at each change, else each TELL_S."""
+        if now_s < self._tell_s:
+            return
+        self._tell_s = now_s + TELL_S
         document = self.status()
         self._alerts.tell(document["alerts"], self._settings.alerts, now=now, now_s=now_s)
         self._notifier.status(f"market {document['market']['state']}, scanners {status.in_words(document)}")
@@ -354,6 +359,7 @@ class Orchestrator:
             self._crew.feed(name, Stalled(f"no data for {silent_s:.0f} s"))
 
     def _changed(self, change: Change) -> None:
+        self._tell_s = -math.inf
         if change.process == plan.DAILY and change.to_state is State.STARTING:
             self._daily_begun = self._crew.members[plan.DAILY].child.want.session
         if change.process == plan.DAILY and change.event == "scanner_finished":
