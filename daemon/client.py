@@ -17,6 +17,7 @@ import msgspec
 
 from core.clock import Clock, SystemClock
 from core.errors import NotRunning
+from core.files import patiently
 
 SOCKET_FILE = "control.sock"
 TOKEN_FILE = "control.token"
@@ -70,7 +71,7 @@ def _not_running(where: Path, reason: str, right: str) -> NotRunning:
 def _exchange(state_dir: Path, request: Mapping[str, Any], timeout_s: float, transport: Transport) -> bytes:
     limit = _Limit(timeout_s, SystemClock())
     if transport == "tcp":
-        door = msgspec.json.decode((state_dir / TOKEN_FILE).read_bytes(), type=TcpDoor)
+        door = msgspec.json.decode(patiently((state_dir / TOKEN_FILE).read_bytes), type=TcpDoor)
         request = {**request, "token": door.token}
     line = msgspec.json.encode(request) + b"\n"
     with socket.socket(_family(transport), socket.SOCK_STREAM) as connection:

@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import msgspec
 
 from core.clock import SystemClock
 from core.errors import TickerdError
-from core.files import write_atomic
+from core.files import patiently, write_atomic
 from core.logs import get_logger
 from daemon.client import LOOPBACK, SOCKET_FILE, STANDARD, TOKEN_FILE, TcpDoor, Transport, short_address
 
@@ -80,7 +81,7 @@ class ControlServer:
 
     async def start(self) -> None:
         """Begin to listen. The caller holds the state folder's lock, so a socket file that is there is stale."""
-        self._path.unlink(missing_ok=True)
+        patiently(partial(self._path.unlink, missing_ok=True))
         await self._listen()
         self._made = self._path.stat()
 
@@ -107,7 +108,7 @@ class ControlServer:
             return
         self._server.close()
         if self.is_there():  # else it is another orchestrator's
-            self._path.unlink(missing_ok=True)
+            patiently(partial(self._path.unlink, missing_ok=True))
         for writer in self._clients:
             writer.transport.abort()
         for _ in range(LAST_TURNS):

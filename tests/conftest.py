@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.fix_cli",
     "tests.fix_clock",
     "tests.fix_daemon",
+    "tests.fix_logs",
     "tests.fix_scanners",
     "tests.fix_probe",  # after those that it stands on
     "tests.fix_simulator",

@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
+import structlog
 
 from cli.main import main
 from core.config import ALIASES
@@ -86,7 +87,7 @@ Run = Callable[..., Ended]
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """`here("plan", "--json")` runs a command in this process, in an empty folder and a clean environment."""
     for name in set(os.environ) - set(clean_environ()):
         monkeypatch.delenv(name)
@@ -99,7 +100,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         said = capsys.readouterr()
         return Ended(code=code, out=said.out, err=said.err)
 
-    return run
+    yield run
+    structlog.reset_defaults()  # what the command has set up for itself
 
 
 @contextmanager

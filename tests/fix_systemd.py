@@ -109,6 +109,8 @@ def why_not() -> str:
         return "systemd is not installed"
     if _cgroup_parent() is None:
         return "no writable cgroup2 hierarchy"
+    if any(folder.is_relative_to(hidden) for folder in (ROOT, Path(sys.prefix)) for hidden in ("/tmp", "/var/tmp")):
+        return "a service does not see a checkout in /tmp"
     tried = subprocess.run(
         ["unshare", "-m", "-p", "-f", "-n", "-u", "-i", "-C", "true"], capture_output=True, check=False
     )

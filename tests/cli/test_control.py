@@ -26,6 +26,8 @@ PROCESS = set(
         "last_exit",
         "beat_age_s",
         "data_age_s",
+        "survivors",
+        "open_files",
         "rss_mb",
         "cpu_percent",
         "progress",

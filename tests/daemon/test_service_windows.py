@@ -11,7 +11,17 @@ assert sys.platform == "win32"
 from core import config
 from daemon.launch import Launch, supervised
 from daemon.service_windows import command_line, configure, host, orchestrator, register, start, state, uninstall
-from tests.fix_daemon import stub_environ, wait_until
+from tests.fix_daemon import ROOT, STUBS, stub_environ, wait_until
+from tests.fix_scanners import eventually
+
+SAYS_UP = """
+from core.program import run
+async def main(settings, stop, notifier):
+    print("up", flush=True)
+    await stop.wait()
+    print("flushed", flush=True)
+raise SystemExit(run(main, service="x"))
+"""
 
 
 @pytest.fixture
@@ -22,7 +32,9 @@ def file(tmp_path: Path) -> Path:
 
 
 def launched(folder: Path, stub: str) -> Launch:
-    return Launch(arguments=supervised(stub), environ=stub_environ(), folder=folder)
+    return Launch(
+        arguments=supervised(stub), environ=stub_environ(PYTHONPATH=f"{ROOT};{STUBS};{folder}"), folder=folder
+    )
 
 
 async def test_the_service_ends_when_its_orchestrator_does_with_its_exit_code(file: Path) -> None:
@@ -33,9 +45,13 @@ async def test_the_service_ends_when_its_orchestrator_does_with_its_exit_code(fi
 
 
 async def test_a_stop_asks_the_orchestrator_and_waits_for_it(file: Path) -> None:
-    loaded, stop = config.load(str(file), {}, file.parent), asyncio.Event()
-    asyncio.get_running_loop().call_later(3.0, stop.set)
-    assert await asyncio.wait_for(host(launched(file.parent, "stub_beats"), loaded, stop), 30) == 0
+    loaded, stop, log = config.load(str(file), {}, file.parent), asyncio.Event(), file.parent / "logs" / "service.jsonl"
+    (file.parent / "says_up.py").write_text(SAYS_UP, encoding="utf-8")
+    hosting = asyncio.ensure_future(host(launched(file.parent, "says_up"), loaded, stop))
+    await eventually(lambda: log.exists() and "up" in log.read_text(encoding="utf-8"), timeout_s=60)
+    stop.set()
+    assert await asyncio.wait_for(hosting, 30) == 0
+    assert "flushed" in log.read_text(encoding="utf-8")
 
 
 def test_the_orchestrator_runs_under_the_bootstrap_with_the_services_configuration(file: Path) -> None:

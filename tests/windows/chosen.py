@@ -74,6 +74,7 @@ SKIPPED = {
     "tests/storage/test_engine.py::test_a_path_with_odd_characters": "Windows allows no ? in a file's name",
     "tests/storage/test_prepare.py::test_as_a_process_it_ends_with_78_and_one_line_for_a_foreign_database": WORDS,
     "tests/storage/test_reader.py::test_a_replaced_file_is_read": IN_USE,
+    "tests/storage/test_reader.py::test_a_follower_of_a_server_that_was_restarted": "PostgreSQL's server is not here",
     "tests/storage/test_recorder.py::test_nothing_is_lost_when_the_journal_is_rotated": WINE_END,
     "tests/storage/test_recorder.py::test_asked_to_stop_it_drains_once_more": WINE_END,
     "tests/storage/test_recorder.py::test_a_database_that_is_away": IN_USE,

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         _set_up()
         say("running the chosen tests with the Windows Python ...")
-        options = ["-p", "tests.windows.plugin", "-p", "no:cacheprovider"]
+        options = ["-p", "tests.windows.plugin", "-p", "no:cacheprovider", "--timeout", "300"]
         return wine("-m", "pytest", *options, *CHOSEN, *arguments, timeout_s=TEST_S)
     except (OSError, subprocess.SubprocessError) as error:
         say(f"failed: {error}")
