@@ -282,11 +282,10 @@ async def test_a_list_that_is_cut_off_is_found_counted_and_opened_anew(
 ) -> None:
     """100 are honoured of 101: here three of four."""
     practice_market.fault("cut_symbols", symbols=3)
-    async with listening(practice_market, tmp_path) as ear:
+    async with listening(practice_market, tmp_path, stall_timeout_s=3600.0) as ear:
         await eventually(lambda: ear.connection.heard == set(TICKERS))
         opened_s = ear.connection.opened_s
         assert opened_s is not None
-        ear.connection.last_tick_s = opened_s + 59.0
         ear.connection.watch(now_s=opened_s + 60.0)
         await ear.clock.sleep(SETTLED_S)
         assert ear.connection.losses == {}
@@ -300,12 +299,11 @@ async def test_each_time_a_list_is_cut_off_it_is_given_twice_the_time(
     practice_market: testing.PracticeMarket, tmp_path: Path
 ) -> None:
     practice_market.fault("cut_symbols", symbols=3)
-    async with listening(practice_market, tmp_path) as ear:
+    async with listening(practice_market, tmp_path, stall_timeout_s=3600.0) as ear:
         for count, patience_s in enumerate((60.0, 120.0, 240.0)):
             await eventually(lambda: ear.connection.opened_s and ear.connection.heard)
             opened_s = ear.connection.opened_s
             assert opened_s is not None
-            ear.connection.last_tick_s = opened_s + patience_s
             ear.connection.watch(now_s=opened_s + patience_s)
             await ear.clock.sleep(SETTLED_S)
             assert ear.connection.losses.total() == count
