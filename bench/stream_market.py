@@ -25,9 +25,9 @@ from core.clock import SystemClock, pause
 from core.files import write_atomic
 from market.universe import FIXED_8782
 from simulator import testing
-from simulator.feed import Feed
-from simulator.streams import StreamConnection, Streams
-from simulator.walk import Market, Stock
+from simulator.stream.feed import Feed
+from simulator.stream.streams import StreamConnection, Streams
+from simulator.world.walk import Market, Stock
 
 EVEN, BURST = 200, 1
 """Slices of a second."""

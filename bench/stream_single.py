@@ -32,10 +32,10 @@ from net.tls import Trust
 from scanners.prices.book import PriceBook, sessions_at
 from scanners.prices.connection import ShardConnection
 from scanners.prices.retries import Pace
-from simulator import listings
-from simulator.faults import Faults
-from simulator.feed import Feed
-from simulator.walk import Market
+from simulator.stream.feed import Feed
+from simulator.trouble.faults import Faults
+from simulator.world import listings
+from simulator.world.walk import Market
 from yahoo.stream import ORIGIN, FrameParser, subscribe_text
 
 WARM_MESSAGES = 20_000

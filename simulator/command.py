@@ -18,15 +18,16 @@ from core.files import read_text, write_atomic
 from core.program import on_signals, print_error, run_loop
 from core.settings import Market as MarketSettings
 from market.sessions import build_calendar
-from simulator import catalogue, listings
 from simulator.fleet import kinds
-from simulator.loopback import split_address
+from simulator.ports.loopback import split_address
 from simulator.practice import Practice
-from simulator.replay import FASTEST, SLOWEST, Playback
 from simulator.running import RemoteMarket
-from simulator.script import Script, from_file
 from simulator.server import LEDGER_MB
-from simulator.walk import Market
+from simulator.stream.replay import FASTEST, SLOWEST, Playback
+from simulator.trouble import catalogue
+from simulator.trouble.script import Script, from_file
+from simulator.world import listings
+from simulator.world.walk import Market
 
 log = logs.get_logger(__name__)
 

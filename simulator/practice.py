@@ -8,12 +8,12 @@ from collections.abc import Callable
 from core.clock import Clock
 from core.errors import TickerdError
 from core.logs import get_logger
-from simulator.control import Control
-from simulator.control_port import LINE_BYTES, ControlPort
-from simulator.loopback import address_of, listen
-from simulator.script import Happening, Script
+from simulator.ports.control import Control
+from simulator.ports.control_port import LINE_BYTES, ControlPort
+from simulator.ports.loopback import address_of, listen
 from simulator.server import LEDGER_MB, PracticeServer
-from simulator.walk import Market
+from simulator.trouble.script import Happening, Script
+from simulator.world.walk import Market
 
 log = get_logger(__name__)
 

@@ -1,6 +1,6 @@
 """What a test can do with a running practice market, in its own process or in another: the Python API.
 
-Everything goes through one order at a time (`simulator.orders`), so that both ways are the same. Blocks for
+Everything goes through one order at a time (`simulator.ports.orders`), so that both ways are the same. Blocks for
 milliseconds when the market is another process.
 """
 
@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 
-from simulator import control_port
 from simulator.fleet.listener import Member
-from simulator.ledger import DIRECT, Asked, Connection
-from simulator.loopback import split_address
-from simulator.truth import Sent, Wrong
+from simulator.ports import control_port
+from simulator.ports.loopback import split_address
+from simulator.record.ledger import DIRECT, Asked, Connection
+from simulator.record.truth import Sent, Wrong
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,23 +14,23 @@ from datetime import datetime
 from core.clock import Clock
 from core.logs import get_logger
 from core.tasks import cancel_all, spawn
-from simulator.catalogue import Fault
-from simulator.certificates import Authority
-from simulator.faults import Faults
-from simulator.feed import Feed
+from simulator.answers.harvest import Proxy
+from simulator.answers.rest import Rest
 from simulator.fleet.gate import Gate, Guise
 from simulator.fleet.kinds import KINDS
 from simulator.fleet.listener import Fleet
-from simulator.harvest import Proxy
-from simulator.hosts import Hosts
-from simulator.ledger import DIRECT, Ledger
-from simulator.loopback import address_of, listen, split_address
-from simulator.replay import Playback
-from simulator.rest import Rest
-from simulator.sinks import Sinks
-from simulator.streams import Streams
-from simulator.truth import Truth
-from simulator.walk import Market
+from simulator.ports.certificates import Authority
+from simulator.ports.hosts import Hosts
+from simulator.ports.loopback import address_of, listen, split_address
+from simulator.ports.sinks import Sinks
+from simulator.record.ledger import DIRECT, Ledger
+from simulator.record.truth import Truth
+from simulator.stream.feed import Feed
+from simulator.stream.replay import Playback
+from simulator.stream.streams import Streams
+from simulator.trouble.catalogue import Fault
+from simulator.trouble.faults import Faults
+from simulator.world.walk import Market
 
 log = get_logger(__name__)
 

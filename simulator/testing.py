@@ -14,14 +14,14 @@ from core.clock import Clock, SystemClock, pause
 from core.files import read_text, write_atomic
 from core.settings import Market as MarketSettings
 from market.sessions import build_calendar
-from simulator import listings
-from simulator.faults import Faults
 from simulator.fleet import kinds
 from simulator.practice import Practice
 from simulator.running import RemoteMarket, RunningMarket
-from simulator.script import Script
 from simulator.server import PracticeServer
-from simulator.walk import Market
+from simulator.trouble.faults import Faults
+from simulator.trouble.script import Script
+from simulator.world import listings
+from simulator.world.walk import Market
 
 SYMBOLS = ("AAPL", "MSFT", "QQQ", "F", "BRK-B", "ABBV", "SOHO", "SPY")
 ANY_PORT = ("127.0.0.1", 0)

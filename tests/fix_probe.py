@@ -12,7 +12,8 @@ import pytest_asyncio
 from core.clock import SystemClock
 from scanners.probe import stream as probe_stream
 from scanners.probe.work import Probe, Report
-from simulator import listings, testing
+from simulator import testing
+from simulator.world import listings
 from tests.fix_scanners import Stage, staged
 
 TICKERS = [listing.symbol for listing in listings.bundled()][:210]

@@ -12,14 +12,14 @@ import h11
 from core.clock import Clock
 from core.logs import get_logger
 from core.tasks import cancel_all
-from simulator import catalogue
-from simulator.certificates import Authority
 from simulator.fleet.handshakes import HANDSHAKES, NotMyProtocol
 from simulator.fleet.kinds import Kind
-from simulator.hosts import Hosts, Way
-from simulator.http1 import READ_BYTES
-from simulator.ledger import Connection, Ledger
-from simulator.streams import reset
+from simulator.ports.certificates import Authority
+from simulator.ports.hosts import Hosts, Way
+from simulator.ports.http1 import READ_BYTES
+from simulator.record.ledger import Connection, Ledger
+from simulator.stream.streams import reset
+from simulator.trouble import catalogue
 
 log = get_logger(__name__)
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import h11
 
-from simulator.http1 import next_request
+from simulator.ports.http1 import next_request
 
 REFUSED_SOCKS5 = 2  # RFC 1928: connection not allowed by ruleset
 GRANTED_SOCKS4, REFUSED_SOCKS4 = 0x5A, 0x5B

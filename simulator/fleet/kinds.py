@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from core.errors import FixByHand
-from simulator.catalogue import known
+from simulator.trouble.catalogue import known
 
 PROTOCOLS = ("http", "socks4a", "socks5")
 MOST = 5_000

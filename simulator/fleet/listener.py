@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from core.errors import FixByHand, RetryLater
 from core.tasks import spawn
-from simulator.catalogue import known
 from simulator.fleet.gate import Gate, Guise
 from simulator.fleet.kinds import KINDS, MOST, SHARED_EXIT, Kind, Order, exit_address
+from simulator.trouble.catalogue import known
 
 ROTATING_EXITS_FROM = 2 * MOST
 BACKLOG = 128

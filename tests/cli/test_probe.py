@@ -9,7 +9,8 @@ from core.clock import SystemClock
 from core.files import FileLock
 from market.universe import Listing
 from scanners.probe import stream as probe_stream
-from simulator import listings, testing
+from simulator import testing
+from simulator.world import listings
 from storage.universe import load_universe
 from storage.writer import Writer
 from tests.fix_cli import TIME, Run, fits_80_columns

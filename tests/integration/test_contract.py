@@ -15,11 +15,11 @@ import pytest
 from core.files import read_text
 from core.settings import Market as MarketSettings
 from market.sessions import build_calendar
-from simulator import listings
-from simulator.faults import Faults
-from simulator.messages import Request, Response
-from simulator.rest import Rest
-from simulator.walk import Market
+from simulator.answers.messages import Request, Response
+from simulator.answers.rest import Rest
+from simulator.trouble.faults import Faults
+from simulator.world import listings
+from simulator.world.walk import Market
 
 DATA = Path(__file__).parent.parent / "data"
 NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)

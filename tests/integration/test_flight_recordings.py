@@ -15,7 +15,7 @@ from scanners.context import run_scanner
 from scanners.metrics.work import work as metrics_work
 from scanners.prices.work import work as prices_work
 from simulator import testing
-from simulator.replay import Playback
+from simulator.stream.replay import Playback
 from tests.fix_cli import Run
 from tests.fix_scanners import Stage, eventually, staged
 

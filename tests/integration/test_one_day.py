@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from core.files import read_text
 from core.settings import Market as MarketSettings
 from market.sessions import build_calendar
-from simulator import chart, listings, quotes, screener, search, summary, timeseries
-from simulator.faults import Faults
-from simulator.feed import Feed
-from simulator.messages import Request
-from simulator.rest import HOSTS, Rest
-from simulator.walk import Market
+from simulator.answers import chart, quotes, screener, search, summary, timeseries
+from simulator.answers.messages import Request
+from simulator.answers.rest import HOSTS, Rest
+from simulator.stream.feed import Feed
+from simulator.trouble.faults import Faults
+from simulator.world import listings
+from simulator.world.walk import Market
 from tests.fix_simulator import pricing_schema
 
 MONDAY_CLOSE = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)

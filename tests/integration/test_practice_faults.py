@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from simulator.catalogue import KINDS
 from simulator.server import DIRECT_EXIT
 from simulator.testing import PracticeMarket
+from simulator.trouble.catalogue import KINDS
 from tests.fix_outside import BINARY, CLOSE, PONG, TEXT, BareStream, Curl, bare_stream
 from tests.fix_simulator import NOON
 

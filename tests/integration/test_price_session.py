@@ -14,8 +14,9 @@ from core.clock import SystemClock
 from net import stream
 from scanners.prices import audit, connection
 from scanners.prices.work import work
-from simulator import listings, testing
-from simulator.truth import Wrong
+from simulator import testing
+from simulator.record.truth import Wrong
+from simulator.world import listings
 from tests.fix_scanners import Stage, eventually, staged
 
 BEFORE_S, AFTER_S = 2, 4

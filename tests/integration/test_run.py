@@ -18,9 +18,10 @@ from core.files import read_text
 from core.settings import Market as MarketSettings
 from daemon import client
 from market.sessions import build_calendar
-from simulator import listings, testing
+from simulator import testing
 from simulator.server import PracticeServer
-from simulator.walk import Market
+from simulator.world import listings
+from simulator.world.walk import Market
 from storage import schema_version
 from tests.fix_cli import family, running, tickerd
 from tests.fix_daemon import is_alive, wait_until

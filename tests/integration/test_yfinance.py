@@ -16,8 +16,9 @@ import pytest
 from market.quotes import Quote
 from net.client import HttpClient
 from net.tls import build_trust
-from simulator import listings, testing
-from simulator.walk import Stock
+from simulator import testing
+from simulator.world import listings
+from simulator.world.walk import Stock
 from tests.fix_clock import FakeClock
 from tests.fix_simulator import StillClock
 from yahoo.session import QuoteSession

@@ -15,7 +15,8 @@ from net.client import HttpClient
 from scanners.context import Context
 from scanners.lane import DirectLane
 from scanners.sweep import Sweep, SweepResult, batches_of
-from simulator import listings, testing
+from simulator import testing
+from simulator.world import listings
 from tests.fix_scanners import ShiftedClock, Stage, eventually, staged
 from tests.fix_simulator import StillClock
 from yahoo.quote import QuoteAnswer

@@ -11,12 +11,12 @@ from core.errors import FixByHand, RetryLater
 from core.files import read_text
 from core.settings import Market as MarketSettings
 from market.sessions import build_calendar
-from simulator import listings
-from simulator.catalogue import from_text
 from simulator.fleet import kinds
 from simulator.practice import Practice
-from simulator.script import Happening, Script
-from simulator.walk import Market
+from simulator.trouble.catalogue import from_text
+from simulator.trouble.script import Happening, Script
+from simulator.world import listings
+from simulator.world.walk import Market
 from tests.fix_clock import FakeClock
 from tests.fix_simulator import NOON
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from simulator import testing
-from simulator.ledger import DIRECT, Asked
+from simulator.record.ledger import DIRECT, Asked
 from simulator.running import RemoteMarket, busiest, past_proxy, repeated
 from simulator.testing import PracticeMarket
 from tests.fix_simulator import YahooClient

@@ -22,7 +22,7 @@ from net.tls import build_trust
 from scanners.prices.connection import ShardConnection
 from scanners.prices.retries import Pace
 from simulator import testing
-from simulator.wire import frame_of
+from simulator.stream.wire import frame_of
 from tests.fix_clock import FakeClock
 from tests.fix_scanners import ShiftedClock, changed, eventually
 from tests.fix_simulator import pricing_schema

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from simulator.loopback import split_address
+from simulator.ports.loopback import split_address
 from simulator.testing import PracticeMarket
 
 CONNECT = b"CONNECT %b:443 HTTP/1.1\r\nHost: h\r\n\r\n"

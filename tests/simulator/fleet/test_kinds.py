@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import FixByHand
-from simulator.catalogue import KINDS as FAULTS
 from simulator.fleet.kinds import KINDS, MOST, describe, exit_address, from_text, order
+from simulator.trouble.catalogue import KINDS as FAULTS
 
 
 def test_a_fleet_is_kinds_and_protocols_with_their_counts() -> None:

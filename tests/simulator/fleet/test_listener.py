@@ -8,13 +8,13 @@ from core.errors import FixByHand
 from core.files import read_text
 from core.settings import Market as MarketSettings
 from market.sessions import build_calendar
-from simulator import listings
 from simulator.fleet import kinds
-from simulator.loopback import split_address
+from simulator.ports.loopback import split_address
 from simulator.practice import Practice
-from simulator.script import Script
 from simulator.testing import PracticeMarket
-from simulator.walk import Market
+from simulator.trouble.script import Script
+from simulator.world import listings
+from simulator.world.walk import Market
 from tests.fix_simulator import NOON, StillClock
 
 

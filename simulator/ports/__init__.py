@@ -1,0 +1,1 @@
+"""Sockets: hosts behind TLS, the control port, mail."""

@@ -1,0 +1,1 @@
+"""What was true and what was sent, second by second."""

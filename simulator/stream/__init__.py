@@ -1,0 +1,1 @@
+"""The price stream: frames, subscriptions, recordings played again."""

@@ -1,0 +1,1 @@
+"""What may go wrong, by name, and how it is done."""

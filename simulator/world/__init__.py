@@ -1,0 +1,1 @@
+"""The market itself: listings, hours, trades, bars. Does no I/O."""
