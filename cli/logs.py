@@ -16,6 +16,7 @@ from core.clock import pause
 from core.errors import FixByHand, TickerdError
 from core.files import open_to_follow
 from core.logs import render_text
+from screener.sentences import SENTENCES
 
 POLL_S = 0.25
 OWN = "tickerd"
@@ -28,7 +29,10 @@ OWN = "tickerd"
 @json_option("Print the lines as they stand in the file: one JSON document each.")
 @with_config
 def logs(name: str, follow: bool, lines: int, config_file: str | None, as_json: bool) -> None:
-    """Show the log of process NAME: prices, metrics, daily, recorder, prepare, alerts; default: the orchestrator's."""
+    """Show the log of process NAME; default: the orchestrator's.
+
+    prices, metrics, daily, recorder, screener, prepare, alerts
+    """
     file = _file(Path(load(config_file).settings.logging.dir), name)
     try:
         for line in _lines(file, last=lines, follow=follow):
@@ -87,6 +91,6 @@ def _rotated(stream: BinaryIO, file: Path) -> bool:
 
 def _readable(line: str) -> str:
     try:
-        return render_text(msgspec.json.decode(line, type=dict[str, object]))
+        return render_text(msgspec.json.decode(line, type=dict[str, object]), SENTENCES)
     except (msgspec.MsgspecError, KeyError, ValueError, TypeError):
         return line  # a traceback, what a library printed, or JSON that is no event of ours

@@ -35,7 +35,10 @@ COMMANDS = {
     "probe": "cli.probe:probe",
     "replay": "cli.replay:replay",
     "universe": "cli.universe:universe",
+    "backtest": "cli.backtest:backtest",
+    "scan": "cli.scan:scan",
     "db": "cli.database:db",
+    "doctor": "cli.doctor:doctor",
     "config": "cli.configuration:config",
 }
 """Command -> where it is; modules are imported one at a time, so that `tickerd status` starts fast."""

@@ -23,6 +23,14 @@ ALIASES = {
     "SCANNER_PORT": "api.port",
     "PORT": "api.port",
     "SCANNER_LOG_LEVEL": "logging.level",
+    "SCANNER_RESULTS_DIR": "screener.results_dir",
+    "ENABLE_PRIORITIZATION": "screener.prioritization",
+    "ENABLE_STREAMING": "screener.streaming",
+    "EARLY_TERMINATION_DEFAULT": "screener.early_termination",
+    "MAX_CONCURRENT_STREAMS": "screener.max_concurrent_streams",
+    "STREAM_TIMEOUT_SECONDS": "screener.stream_timeout_s",
+    "MAX_WORKERS": "screener.max_workers",
+    "USE_CACHE": "screener.use_cache",
 }
 """Environment names that earlier deployments use. The prefixed name wins where both are set."""
 NOT_SETTINGS = {"TICKERD_CONFIG", "TICKERD_SETTINGS", "TICKERD_MARK", "TICKERD_LIFE_FD", "TICKERD_LOCK_FD"}
@@ -34,6 +42,7 @@ PATH_KEYS = (
     "proxies.file",
     "logging.dir",
     "backup.dir",
+    "screener.results_dir",
 )
 
 

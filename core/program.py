@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,13 +33,16 @@ def child_settings() -> Settings:
     return config.load(None, os.environ, Path.cwd()).settings
 
 
-def run(main: Main, *, service: str) -> int:
-    """Run `main` until it ends or SIGTERM or SIGINT asks it to; return the process's exit code."""
+def run(main: Main, *, service: str, sentences: Mapping[str, logs.Sentence] | None = None) -> int:
+    """Run `main` until it ends or SIGTERM or SIGINT asks it to; return the process's exit code.
+
+    `sentences`: events that a person who started it by hand reads in set words.
+    """
     try:
         settings = child_settings()
         # Whoever started this as a child stores its lines as they are: they are JSON, whatever a terminal would get.
         style = "json" if SETTINGS_VARIABLE in os.environ else settings.logging.format
-        logs.configure(service=service, level=settings.logging.level, style=style)
+        logs.configure(service=service, level=settings.logging.level, style=style, sentences=sentences)
         return run_loop(_guarded(main, settings))
     except TickerdError as error:
         print_error(error)

@@ -168,6 +168,29 @@ class Retention(Section, frozen=True, kw_only=True):
     coverage_minute_days: Count = 90
     scanner_event_days: Count = 180
     scanner_run_days: Count = 400
+    scan_days: Count = 90
+    signal_days: Count = 400
+
+
+class Screener(Section, frozen=True, kw_only=True):
+    enabled: bool = True
+    prioritization: bool = True
+    streaming: bool = True
+    early_termination: bool = True
+    max_concurrent_streams: Count = 100
+    stream_timeout_s: Positive = 300.0
+    max_workers: Count = 200
+    use_cache: bool = True
+    results_dir: str = "scan_results"
+
+
+class Risk(Section, frozen=True, kw_only=True):
+    account_usd: Positive = 100_000.0
+    risk_per_trade_percent: Annotated[float, Meta(gt=0, le=100)] = 2.0
+    portfolio_heat_percent: Annotated[float, Meta(gt=0, le=100)] = 6.0
+    max_positions: Count = 10
+    target_r: Annotated[float, Meta(gt=0, le=100)] = 2.0
+    max_volume_percent: Annotated[float, Meta(gt=0, le=100)] = 5.0
 
 
 class Settings(Section, frozen=True, kw_only=True):
@@ -188,7 +211,9 @@ class Settings(Section, frozen=True, kw_only=True):
     api: Api = Api()
     backup: Backup = Backup()
     retention: Retention = Retention()
+    screener: Screener = Screener()
+    risk: Risk = Risk()
 
 
-RESERVED_SECTIONS = ("screener", "notify", "providers", "cluster", "redis", "risk")
+RESERVED_SECTIONS = ("notify", "providers", "cluster", "redis")
 """Names kept for later parts: an empty table is accepted, a key in it is not."""

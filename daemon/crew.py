@@ -70,6 +70,7 @@ PROGRAMS: Mapping[str, Program] = {
     "metrics": Program(module="scanners.metrics"),
     "daily": Program(module="scanners.daily", once=True),
     "recorder": Program(module="storage.recorder"),
+    "screener": Program(module="screener"),
     "backup": Program(module="storage.backup", once=True),
 }
 

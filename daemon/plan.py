@@ -16,6 +16,7 @@ from market.sessions import Calendar, Session, daily_due_at, due_session
 IN_SESSION = ("prices", "metrics")
 DAILY = "daily"
 RECORDER = "recorder"
+SCREENER = "screener"
 BACKUP = "backup"
 STALLS = 4  # a scanner mends a stalled connection itself; one that failed to this many times over is hung
 
@@ -37,6 +38,7 @@ def wanted(
         "prices": _if_enabled(settings.prices.enabled, in_session),
         "metrics": _if_enabled(settings.metrics.enabled, in_session),
         DAILY: _if_enabled(settings.daily.enabled, _daily(calendar, settings, now, daily)),
+        SCREENER: _if_enabled(settings.screener.enabled, Want(wanted=True, session=in_session.session)),
     }
     if settings.backup.enabled:
         wants[BACKUP] = _backup(calendar, settings, now, backup_done)

@@ -40,7 +40,7 @@ TOUCHES: Mapping[str, Touch] = {
     "state": LATER,
     "database": LATER,
     "network": Touch(processes=SCANNERS),
-    "market": Touch(processes=(*SCANNERS, "recorder")),
+    "market": Touch(processes=(*SCANNERS, "recorder", "screener")),
     "market.warmup_s": AT_ONCE,
     "market.linger_s": AT_ONCE,
     "universe": LATER,
@@ -60,7 +60,10 @@ TOUCHES: Mapping[str, Touch] = {
     "api": AT_ONCE,
     "backup": AT_ONCE,
     "backup.enabled": LATER,
-    "retention": Touch(processes=("recorder",)),
+    "retention": Touch(processes=("recorder", "screener")),
+    "screener": Touch(processes=("screener",)),
+    "screener.enabled": AT_ONCE,
+    "risk": Touch(processes=("screener",)),
 }
 """Section, or single key where it differs from its section."""
 

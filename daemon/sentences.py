@@ -12,7 +12,12 @@ from market.eastern import EASTERN, to_local
 Event = Mapping[str, Any]
 
 RULER = "=" * 80
-LABELS = {"prices": "1-minute scanner", "metrics": "10-minute scanner", "daily": "daily scanner"}
+LABELS = {
+    "prices": "1-minute scanner",
+    "metrics": "10-minute scanner",
+    "daily": "daily scanner",
+    "screener": "scan engine",
+}
 STOP_CAUSES = {"schedule": "not wanted now", "operator": "by hand", "memory": "too much memory"}
 
 

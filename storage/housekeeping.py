@@ -55,6 +55,11 @@ def prune(writer: Writer, *, now: datetime, retention: Retention) -> dict[str, i
         "coverage_minute": retention.coverage_minute_days,
         "scanner_event": retention.scanner_event_days,
         "scanner_run": retention.scanner_run_days,
+        # what belongs to a scan goes before the scan, by whose age it is found
+        "scan_results": retention.scan_days,
+        "scan_errors": retention.scan_days,
+        "scans": retention.scan_days,
+        "signals": retention.signal_days,
     }
     return {table: _prune(writer, table, now - timedelta(days=age)) for table, age in days.items()}
 

@@ -46,6 +46,14 @@ def finish_run(
     writer.run(lambda tx: tx.connection.execute(ended.values(values)), source="runs", durable=True)
 
 
+def completed_at(engine: Engine, scanner: str, session_date: date) -> datetime | None:
+    """Return when `scanner` had first finished a run for `session_date` completely; None if it has not."""
+    of_session = (scanner_run.c.scanner == scanner) & (scanner_run.c.session == session_date)
+    wanted = select(scanner_run.c.finished_at).where(of_session, scanner_run.c.status == "complete")
+    with engine.connect() as connection:
+        return connection.execute(wanted.order_by(scanner_run.c.finished_at).limit(1)).scalar_one_or_none()
+
+
 def last_complete(engine: Engine, scanner: str, session_date: date) -> bool:
     """Whether `scanner` has finished a run for `session_date` completely."""
     done = exists().where(

@@ -26,7 +26,7 @@ from sqlalchemy import (
     true,
 )
 
-NEWEST_REVISION = "0002"
+NEWEST_REVISION = "0004"
 """The schema that this program reads and writes; a test holds it against the newest migration."""
 LARGEST_WHOLE = 2**63 - 1
 """What a BIGINT holds."""
@@ -276,6 +276,105 @@ change_marker = Table(
     Column("seq", BigInteger, nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("committed_at", UtcTime, nullable=False),
+)
+
+scans = Table(
+    "scans",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _words("name"),
+    Column("request", JSON, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    _time("started_at"),
+    _time("finished_at"),
+    Column("cancel_requested", Boolean, nullable=False, server_default=false()),
+    Column("data_as_of", Date),
+    _whole("total"),
+    _whole("processed"),
+    _whole("signals"),
+    _whole("high_value"),
+    Column("exact", Boolean),
+    _double("coverage"),
+    _words("reason"),
+    _double("accuracy"),
+    Column("biased", JSON(none_as_null=True)),
+    Column("timings", JSON(none_as_null=True)),
+    Column("progress", JSON(none_as_null=True)),
+    _words("error"),
+    _words("file"),
+)
+
+scan_results = Table(
+    "scan_results",
+    METADATA,
+    Column("scan_id", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("ticker", Text, nullable=False),
+    Column("session", Date, nullable=False),
+    _whole("rank"),
+    _double("key"),
+    _double("tech_rating"),
+    _words("priority_tier"),
+    Column("measured", JSON(none_as_null=True)),
+    Column("flags", JSON(none_as_null=True)),
+    Column("signal", JSON(none_as_null=True)),
+)
+
+scan_errors = Table(
+    "scan_errors",
+    METADATA,
+    _id(),
+    Column("scan_id", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    _words("stage"),
+    _words("ticker"),
+    Column("error", Text, nullable=False),
+)
+
+saved_scans = Table(
+    "saved_scans",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("request", JSON, nullable=False),
+    Column("schedule", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    _time("last_run_at"),
+    _words("last_scan_id"),
+)
+
+signals = Table(
+    "signals",
+    METADATA,
+    _id(),
+    Column("scan", Text, nullable=False),
+    Column("scan_id", Text, nullable=False),
+    Column("symbol", Text, nullable=False),
+    Column("session", Date, nullable=False),
+    _words("pattern"),
+    _words("direction"),
+    _double("entry_price"),
+    _double("stop_loss"),
+    _double("target1"),
+    _double("target2"),
+    _double("confidence"),
+    _double("volume"),
+    _double("atr"),
+    _whole("position_size"),
+    _double("risk_amount"),
+    _double("hit_rate"),
+    _double("hit_rate_low"),
+    _double("hit_rate_high"),
+    _whole("hit_events"),
+    _double("tech_rating"),
+    Column("confluence_factors", JSON(none_as_null=True)),
+    Column("measured", JSON(none_as_null=True)),
+    Column("provisional", Boolean, nullable=False, server_default=false()),
+    Column("status", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    _time("left_at"),
 )
 
 VIEWS = {

@@ -11,3 +11,25 @@ ON CONFLICT (ticker, session_date) DO UPDATE SET
     adj_close = excluded.adj_close,
     volume = excluded.volume,
     source = excluded.source
+
+-- name: all_daily_bars
+SELECT ticker, session_date, open, high, low, close, volume FROM stocks_daily_bar WHERE session_date >= :since
+
+-- name: daily_bars_of
+SELECT ticker, session_date, open, high, low, close, volume FROM stocks_daily_bar
+WHERE ticker = :ticker ORDER BY session_date
+
+-- A correction moves at least one sum: the prices count by 1, 2, 3 and 5, so that two of a bar changed for each other show.
+-- name: daily_bar_marks
+SELECT ticker, COUNT(*), MAX(session_date), SUM(open + 2 * high + 3 * low + 5 * close), SUM(COALESCE(volume, -1))
+FROM stocks_daily_bar GROUP BY ticker
+
+-- name: daily_bars_seq
+SELECT seq FROM change_marker WHERE source = 'daily_bars'
+
+-- name: unlisted_tickers
+SELECT ticker FROM stocks_stock WHERE NOT is_listed
+
+-- name: quotes_since
+SELECT ticker, current_price, open_price, days_high, days_low, volume, price_time, metrics_updated_at, change_seq
+FROM stocks_stock WHERE change_seq > :seq AND current_price IS NOT NULL

@@ -8,6 +8,22 @@ DELETE FROM coverage_minute WHERE minute IN (
 -- name: prune_scanner_run
 DELETE FROM scanner_run WHERE id IN (SELECT id FROM scanner_run WHERE started_at < :before ORDER BY id LIMIT 5000)
 
+-- name: prune_scan_results
+DELETE FROM scan_results WHERE scan_id IN (
+    SELECT id FROM scans WHERE created_at < :before AND EXISTS (SELECT 1 FROM scan_results WHERE scan_id = id) LIMIT 50
+)
+
+-- name: prune_scan_errors
+DELETE FROM scan_errors WHERE id IN (SELECT id FROM scan_errors WHERE at < :before ORDER BY id LIMIT 5000)
+
+-- name: prune_scans
+DELETE FROM scans WHERE id IN (SELECT id FROM scans WHERE created_at < :before LIMIT 5000)
+
+-- name: prune_signals
+DELETE FROM signals WHERE id IN (
+    SELECT id FROM signals WHERE left_at < :before AND status <> 'active' ORDER BY id LIMIT 5000
+)
+
 -- name: prune_scanner_event
 DELETE FROM scanner_event WHERE id IN (
     SELECT id FROM scanner_event old WHERE at < :before

@@ -44,6 +44,12 @@ def test_an_event_is_rendered_for_people(here: Run, tmp_path: Path) -> None:
     assert (ended.code, ended.out) == (0, "14:30:00Z info    metrics: cycle_finished fresh=8782 elapsed_s=6.54321\n")
 
 
+def test_the_stages_of_a_scan_are_told_in_set_words(here: Run, tmp_path: Path) -> None:
+    stage = EVENT | {"message": "scan_stage_completed", "stage": "universe_loading", "took_s": 5.2}
+    write_log(tmp_path, json.dumps(stage) + "\n", "screener")
+    assert here("logs", "screener").out == "[INFO] Completed stage: universe_loading (5.2s)\n"
+
+
 def test_json_lines_come_as_they_stand_in_the_file(here: Run, tmp_path: Path) -> None:
     text = f"{line_of(1)}\n{line_of(2)}\n"
     write_log(tmp_path, text)

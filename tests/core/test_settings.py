@@ -81,6 +81,23 @@ DOCUMENTED: dict[str, Any] = {
     "retention.coverage_minute_days": 90,
     "retention.scanner_event_days": 180,
     "retention.scanner_run_days": 400,
+    "retention.scan_days": 90,
+    "retention.signal_days": 400,
+    "risk.account_usd": 100_000.0,
+    "risk.risk_per_trade_percent": 2.0,
+    "risk.portfolio_heat_percent": 6.0,
+    "risk.max_positions": 10,
+    "risk.target_r": 2.0,
+    "risk.max_volume_percent": 5.0,
+    "screener.enabled": True,
+    "screener.prioritization": True,
+    "screener.streaming": True,
+    "screener.early_termination": True,
+    "screener.max_concurrent_streams": 100,
+    "screener.stream_timeout_s": 300.0,
+    "screener.max_workers": 200,
+    "screener.use_cache": True,
+    "screener.results_dir": "scan_results",
 }
 
 
@@ -96,12 +113,10 @@ def test_every_default_passes_the_check_that_a_written_value_gets() -> None:
 
 def test_the_names_kept_for_later_parts_are_no_sections_yet() -> None:
     assert RESERVED_SECTIONS == (
-        "screener",
         "notify",
         "providers",
         "cluster",
         "redis",
-        "risk",
     )
     assert not {key.split(".")[0] for key in all_keys()} & set(RESERVED_SECTIONS)
 

@@ -37,7 +37,7 @@ def test_every_section_says_whom_its_change_concerns_and_no_row_is_of_a_key_that
         (Settings(metrics=Metrics(interval_s=60)), {"metrics"}),
         (Settings(metrics=Metrics(concurrency=2)), {"metrics", "daily"}),
         (Settings(network=Network(max_requests_per_s=9)), {"prices", "metrics", "daily"}),
-        (Settings(market=Market(close="15:00")), {"prices", "metrics", "daily", "recorder"}),
+        (Settings(market=Market(close="15:00")), {"prices", "metrics", "daily", "recorder", "screener"}),
         (Settings(market=Market(linger_s=5)), set()),
         (Settings(logging=Logging(level="debug")), set()),
         (Settings(), set()),
@@ -95,7 +95,7 @@ def test_a_calendar_file_that_was_edited_is_a_change_although_no_key_was(tmp_pat
                 "edited": True,
             }
         ]
-        assert change.processes == {"prices", "metrics", "daily", "recorder"}
+        assert change.processes == {"prices", "metrics", "daily", "recorder", "screener"}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from sqlalchemy import Engine, text
 
 from core.settings import Market, Retention
 from market.sessions import Calendar, build_calendar
+from storage import scans
 from storage.coverage import CoverageCounts, write_coverage_minute
 from storage.housekeeping import Housekeeper, give_back, prune
 from storage.runs import start_run
@@ -43,7 +44,15 @@ def ages(reader: Engine, table: str, column: str) -> list[int]:
 
 def test_what_is_old_goes_but_for_the_newest_event_of_each_source(writer: Writer, reader: Engine) -> None:
     fill(writer, days=7)
-    assert prune(writer, now=NOON, retention=TWO_DAYS) == {"coverage_minute": 4, "scanner_event": 3, "scanner_run": 4}
+    assert prune(writer, now=NOON, retention=TWO_DAYS) == {
+        "coverage_minute": 4,
+        "scanner_event": 3,
+        "scanner_run": 4,
+        "scan_results": 0,
+        "scan_errors": 0,
+        "scans": 0,
+        "signals": 0,
+    }
     assert ages(reader, "coverage_minute", "minute") == [0, 1, 2]
     assert ages(reader, "scanner_run", "started_at") == [0, 1, 2]
     assert ages(reader, "scanner_event", "at") == [0, 1, 2, 4], "the newest of `old` says where the recorder was"
@@ -88,3 +97,29 @@ def test_freed_pages_go_back_to_the_disk(writer: Writer, sqlite_file: Path, read
     assert give_back(writer, free_pages=100) == free - 100
     with reader.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA freelist_count").scalar() == 100
+
+
+def test_old_scans_go_with_all_that_belongs_to_them_and_signals_that_are_still_in_stay(
+    writer: Writer, reader: Engine
+) -> None:
+    found = {"ticker": "A", "seq": 1, "session": "2026-11-20", "values": {}, "flags": []}
+    error = {"stage": "data_fetching", "ticker": "A", "error": "away"}
+    ended = scans.Ended(status="complete", values={}, results=[found], errors=[error])
+    for age, name in ((9, "old"), (1, "new")):
+        at = NOON - age * DAY
+        scans.begin(writer, name, {}, name=None, at=at)
+        scans.end(writer, name, ended, at=at)
+        scans.renew_signals(writer, name, name, [found], whole=True, at=at)
+    scans.renew_signals(writer, "gone", "old", [found], whole=True, at=NOON - 9 * DAY)
+    scans.renew_signals(writer, "gone", "old", [], whole=True, at=NOON - 8 * DAY)
+    kept = Retention(scan_days=2, signal_days=2)
+    pruned = prune(writer, now=NOON, retention=kept)
+    assert {table: rows for table, rows in pruned.items() if rows} == {
+        "scan_results": 1,
+        "scan_errors": 1,
+        "scans": 1,
+        "signals": 1,
+    }
+    assert [row["id"] for row in scans.read_scans(reader, limit=9)] == ["new"]
+    assert [row["ticker"] for row in scans.read_results(reader, "new")] == ["A"]
+    assert {row["scan"] for row in scans.read_signals(reader, name=None, active=True, limit=9)} == {"old", "new"}

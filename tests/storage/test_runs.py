@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
-from storage.runs import EndStatus, finish_run, last_complete, start_run
+from storage.runs import EndStatus, completed_at, finish_run, last_complete, start_run
 from storage.schema import scanner_run
 from storage.writer import Writer
 from tests.fix_storage import NOON
@@ -51,3 +51,14 @@ def test_only_a_complete_run_of_that_session_counts(
     assert last_complete(reader, "daily", SESSION) is complete
     assert not last_complete(reader, "metrics", SESSION)
     assert not last_complete(reader, "daily", SESSION + timedelta(days=1))
+
+
+def test_a_session_was_complete_when_its_first_complete_run_ended(writer: Writer, reader: Engine) -> None:
+    ends: tuple[tuple[EndStatus, int], ...] = (("partial", 1), ("complete", 2), ("complete", 3))
+    for status, minutes in ends:
+        run_id = start_run(writer, scanner="daily", session_date=SESSION, expected=3, at=NOON)
+        assert completed_at(reader, "daily", SESSION) in (None, NOON + timedelta(minutes=2))
+        end = NOON + timedelta(minutes=minutes)
+        finish_run(writer, run_id, status=status, updated=3, failed=0, skipped=0, detail={}, at=end)
+    assert completed_at(reader, "daily", SESSION) == NOON + timedelta(minutes=2)
+    assert completed_at(reader, "daily", SESSION + timedelta(days=1)) is None

@@ -39,6 +39,11 @@ def test_every_promised_column_is_there() -> None:
         "app_meta",
         "lease",
         "change_marker",
+        "scans",
+        "scan_results",
+        "scan_errors",
+        "saved_scans",
+        "signals",
     }
 
 

@@ -1,0 +1,25 @@
+"""The sectors' names: Yahoo's and those of GICS mean the same eleven. Reads nothing."""
+
+from __future__ import annotations
+
+# MSCI and S&P, Global Industry Classification Standard (2023); Yahoo's names as its profiles give them.
+GICS_OF_YAHOO = {
+    "Basic Materials": "Materials",
+    "Communication Services": "Communication Services",
+    "Consumer Cyclical": "Consumer Discretionary",
+    "Consumer Defensive": "Consumer Staples",
+    "Energy": "Energy",
+    "Financial Services": "Financials",
+    "Healthcare": "Health Care",
+    "Industrials": "Industrials",
+    "Real Estate": "Real Estate",
+    "Technology": "Information Technology",
+    "Utilities": "Utilities",
+}
+YAHOO_OF = {name.casefold(): yahoo for yahoo, gics in GICS_OF_YAHOO.items() for name in (yahoo, gics)}
+NAMES = tuple(dict.fromkeys((*GICS_OF_YAHOO, *GICS_OF_YAHOO.values())))
+
+
+def yahoo_sector(name: str) -> str | None:
+    """Return Yahoo's name of the sector, whoever's name is given in whatever case; None if nobody has such a one."""
+    return YAHOO_OF.get(" ".join(name.split()).casefold())

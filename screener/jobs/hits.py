@@ -1,0 +1,124 @@
+"""What a block of tickers comes to: where the condition holds, and what is said of each hit. Writes nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from screener.cube.bars import date_of
+from screener.expressions.evaluate import matches, values
+from screener.expressions.fields import Bools, Floats
+from screener.jobs.market import Market
+from screener.jobs.priority import Places
+from screener.jobs.request import Plan
+
+RATING = "tech_rating"
+SHOWN = ("close", "change_percent", "volume")
+"""What each result shows beside the fields of its expression."""
+
+Detail = Callable[[Market, Sequence[str]], Mapping[str, Mapping[str, Any]]]
+"""(market of the hits, fields of the expression) -> for each ticker what its patterns say: entry, stop, targets, ..."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """`hit`: for each ticker asked, in the order asked, whether it has a result; `positions`: of each result, the place
+    of its ticker in that order."""
+
+    hit: Bools
+    results: list[dict[str, Any]]
+    positions: list[int]
+    ratings: list[float]
+    """tech_rating of each result, NaN where it is not known."""
+
+
+def rows_of(plan: Plan, market: Market) -> int:
+    """Return how many rows reach back to the first day asked for."""
+    if not plan.is_range or plan.days is None:
+        return 1
+    return max(1, int((market.bars.session >= plan.days[0]).sum(axis=0).max(initial=1)))
+
+
+def find(plan: Plan, market: Market, places: Places, detail: Detail | None) -> Found:
+    """Evaluate the tickers at `places` of `market`; a range of dates may give several results a ticker."""
+    rows = rows_of(plan, market)
+    answer = matches(plan.condition, market, rows=rows, by_session=plan.is_range).yes[:, places]
+    if plan.is_range and plan.days is not None:
+        sessions = market.sessions(rows)[:, places]
+        answer = answer & (sessions >= plan.days[0]) & (sessions <= plan.days[1])
+    columns, hit_rows = np.nonzero(answer.T)  # by ticker, in the order of work
+    hits = places[columns]
+    keys = _keys(plan, market, rows)
+    ratings = _ratings(plan, market, hits)
+    results = _results(plan, market, rows, hit_rows, hits)
+    for result, row, place, rating in zip(results, hit_rows.tolist(), hits.tolist(), ratings.tolist(), strict=True):
+        result["key"] = None if keys is None else number_or_none(keys[row, place])
+        result[RATING] = number_or_none(rating)
+    if detail is not None and results and not plan.is_range:
+        told = detail(market.take(hits), plan.condition.fields)
+        for result in results:
+            result.update(told.get(result["ticker"], {}))
+    return Found(hit=answer.any(axis=0), results=results, positions=columns.tolist(), ratings=ratings.tolist())
+
+
+def _results(plan: Plan, market: Market, rows: int, hit_rows: NDArray[np.intp], hits: Places) -> list[dict[str, Any]]:
+    """What is not computed for the market is computed for the hits alone: they are few."""
+    names = [name for name in dict.fromkeys((*SHOWN, *plan.fields)) if market.kind_or_none(name)]
+    if not market.has(names):
+        tickers, hits = np.unique(hits, return_inverse=True)
+        market = market.take(tickers)
+        market.prepare(names, rows)
+    told = zip(*(_told(market, name, rows, hit_rows, hits) for name in names), strict=True)
+    sessions = market.sessions(rows)[hit_rows, hits].tolist()
+    return [
+        {
+            "ticker": market.bars.tickers[place],
+            "session": _day(session),
+            "values": dict(zip(names, values_, strict=True)),
+            "flags": market.flag_words(place),
+        }
+        for place, session, values_ in zip(hits.tolist(), sessions, told, strict=True)
+    ]
+
+
+def _told(market: Market, name: str, rows: int, hit_rows: NDArray[np.intp], hits: Places) -> list[Any]:
+    """Return what a field says of each hit, None where it is not known."""
+    kind = market.kind(name)
+    if kind == "text":
+        texts = market.texts(name)
+        return [texts.text(place) for place in hits.tolist()]
+    found = market.numbers(name, rows)
+    picked = found[hits] if found.ndim == 1 else found[hit_rows, hits]
+    told: list[Any] = [value if math.isfinite(value) else None for value in picked.tolist()]
+    if kind == "flag" and not market.vocabulary[name].signed:
+        return [None if value is None else bool(value) for value in told]
+    return told
+
+
+def _keys(plan: Plan, market: Market, rows: int) -> Floats | None:
+    return None if plan.order is None else values(plan.order, market, rows=rows, by_session=plan.is_range)
+
+
+def _ratings(plan: Plan, market: Market, hits: Places) -> Floats:
+    """The rating of the hits alone: few, so that it is computed for them and not for the market."""
+    if not len(hits) or plan.is_range or market.kind_or_none(RATING) is None:
+        return np.full(len(hits), np.nan)
+    known = market.has((RATING,))
+    ratings: Floats = market.numbers(RATING, 1)[-1][hits] if known else market.take(hits).numbers(RATING, 1)[-1]
+    return ratings
+
+
+@lru_cache(maxsize=4096)
+def _day(number: int) -> str:
+    return str(date_of(number))
+
+
+def number_or_none(value: Any) -> float | None:
+    """Return a finite float, or None: NULL means not known."""
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,237 @@
+"""One market at one moment, as expressions read it: measures, patterns and columns of the table. Reads no database.
+
+What was computed is kept, so that a hundred scans of one moment compute each field once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from screener.cube.bars import FIELDS, Bars
+from screener.expressions.fields import Bools, Field, Floats, Kind, TextColumn
+from screener.measures.flags import flags_of, words
+
+Matrix = NDArray[np.float64]
+
+
+class Family(Protocol):
+    """Fields that are computed from bars."""
+
+    def find(self, name: str) -> Field | None:
+        """Return the field of that name, if it is one of this family."""
+
+    def names(self) -> Iterable[str]:
+        """Return the names to list; a family may know more."""
+
+    def compute(self, bars: Bars, names: Sequence[str], rows: int) -> Mapping[str, Matrix]:
+        """Return the newest rows of each, (at most rows, tickers): 0 where a flag does not hold, NaN: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the table in the order of a market's tickers: `numbers`, or the codes of `texts`."""
+
+    field: Field
+    numbers: Matrix | None = None
+    texts: TextColumn | None = None
+
+    def take(self, which: NDArray[np.intp]) -> Column:
+        """Return the column of these tickers alone."""
+        texts = self.texts and TextColumn(self.texts.codes[which], self.texts.words, self.texts.shown)
+        return Column(self.field, None if self.numbers is None else self.numbers[which], texts)
+
+
+class Columns(Protocol):
+    """Columns of the table, of which only today's values are known."""
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """Return every column that an expression may name."""
+
+    def read(self, names: Sequence[str], tickers: Sequence[str]) -> Mapping[str, Column]:
+        """Return these columns; a ticker without a row has no value."""
+
+
+class Vocabulary(Mapping[str, Field]):
+    """Every field that an expression may name; families may know more names than they list."""
+
+    def __init__(self, families: Sequence[Family], columns: Mapping[str, Field]) -> None:
+        self._families, self._columns = families, columns
+
+    def __getitem__(self, name: str) -> Field:
+        found = self.family_of(name)
+        if found is not None:
+            field = found.find(name)
+            assert field is not None
+            return field
+        return self._columns[name]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (self.family_of(name) is not None or name in self._columns)
+
+    def __iter__(self) -> Any:
+        listed = (name for family in self._families for name in family.names())
+        return iter(dict.fromkeys((*listed, *self._columns)))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def family_of(self, name: str) -> Family | None:
+        """Return who computes it; None for a column of the table."""
+        return next((family for family in self._families if family.find(name) is not None), None)
+
+
+class Market:
+    """Values of `bars` for expressions; usable by any thread. `keep`: compute a field once for all scans."""
+
+    def __init__(self, bars: Bars, families: Sequence[Family], columns: Columns | None, *, keep: bool = True) -> None:
+        self.bars, self._families, self._columns, self.keep = bars, families, columns, keep
+        self.vocabulary = Vocabulary(families, columns.fields if columns else {})
+        self._computed: dict[str, Matrix] = {}
+        self._rows: dict[str, int] = {}
+        self._read: dict[str, Column] = {}
+        self._current: Bools | None = None
+        self._lock = threading.RLock()
+        self._before: Market | None = None
+        self._flags: NDArray[np.uint8] | None = None
+        self.told: dict[str, Any] = {}
+        """What was found out about the whole market once, by what it is of."""
+        self.computed = 0
+        """How many fields were computed or read; what was kept is not counted again."""
+
+    @property
+    def tickers(self) -> int:
+        return self.bars.width
+
+    def kind(self, name: str) -> Kind:
+        return self.vocabulary[name].kind
+
+    def until(self, day: int) -> Market:
+        """Return the market as it was after session `day`; the table's columns are still today's."""
+        return Market(self.bars.until(day), self._families, self._columns, keep=self.keep)
+
+    def stands_on(self, closed: Market) -> None:
+        """Say which market this one was before its provisional bars."""
+        self._before = closed
+
+    def before(self) -> Market:
+        """Return the market without each ticker's newest bar: what was known when that bar began."""
+        if self._before is None:
+            self._before = Market(without_newest(self.bars), self._families, self._columns, keep=self.keep)
+        return self._before
+
+    def take(self, which: NDArray[np.intp]) -> Market:
+        """Return the market of these tickers alone, with what was computed for them."""
+        taken = Market(self.bars.columns(which), self._families, self._columns, keep=self.keep)
+        with self._lock:
+            taken._computed = {name: matrix[:, which] for name, matrix in self._computed.items()}
+            taken._rows = dict(self._rows)
+            taken._current = self.current()[which]
+            taken._read = {name: column.take(which) for name, column in self._read.items()}
+        return taken
+
+    def with_bars(self, bars: Bars) -> Market:
+        """Return the same fields over other bars, say fresher ones of a few tickers."""
+        return Market(bars, self._families, self._columns, keep=self.keep)
+
+    def has(self, names: Iterable[str]) -> bool:
+        """Whether all of these are computed or read already."""
+        with self._lock:
+            return all(name in self._computed or name in self._read for name in names)
+
+    def kind_or_none(self, name: str) -> Kind | None:
+        """Return the kind of a field; None if there is no such field here."""
+        return self.vocabulary[name].kind if name in self.vocabulary else None
+
+    def prepare(self, names: Sequence[str], rows: int) -> None:
+        """Compute or read all of `names` that are not there yet with so many rows: together costs less than singly."""
+        with self._lock:
+            self._compute([name for name in dict.fromkeys(names) if self._rows.get(name, 0) < rows], rows)
+
+    def _compute(self, wanted: Sequence[str], rows: int) -> None:
+        columns = [name for name in wanted if self.vocabulary.family_of(name) is None and name not in self._read]
+        if columns and self._columns is not None:
+            self._read.update(self._columns.read(columns, self.bars.tickers))
+            self.computed += len(columns)
+        self.adopt(self.of_bars(self.bars, wanted, rows), rows)
+
+    def of_bars(self, bars: Bars, wanted: Sequence[str], rows: int) -> dict[str, Matrix]:
+        """Return what of `wanted` comes from bars, computed for these. Takes no lock: a forked worker may call it."""
+        found: dict[str, Matrix] = {}
+        for family in self._families:
+            names = [name for name in wanted if self.vocabulary.family_of(name) is family]
+            found |= family.compute(bars, names, rows) if names else {}
+        return found
+
+    def adopt(self, computed: Mapping[str, Matrix], rows: int) -> None:
+        """Keep what was computed for these bars, here or elsewhere."""
+        with self._lock:
+            self._computed |= computed
+            self._rows |= dict.fromkeys(computed, rows)
+            self.computed += len(computed)
+
+    def forget(self) -> None:
+        """Let go of what was computed, if it is not to be kept."""
+        if not self.keep:
+            with self._lock:
+                self._computed, self._rows, self._read, self.told = {}, {}, {}, {}
+                self._before = None
+
+    def numbers(self, name: str, rows: int) -> Floats:
+        self.prepare([name], rows)
+        column = self._read.get(name)
+        if column is not None:
+            assert column.numbers is not None
+            return column.numbers
+        found = self._computed[name]
+        return found[-rows:] if len(found) >= rows else _padded(found, rows)
+
+    def flags(self, name: str, rows: int) -> tuple[Bools, Bools]:
+        found = self.numbers(name, rows)
+        return (found != 0) & ~np.isnan(found), found == 0
+
+    def texts(self, name: str) -> TextColumn:
+        self.prepare([name], 1)
+        texts = self._read[name].texts
+        assert texts is not None
+        return texts
+
+    def flag_words(self, place: int) -> list[str]:
+        """Return what is to be known of a ticker's bars: warming, flat, missing, stale, provisional."""
+        if self._flags is None:
+            self._flags = flags_of(self.bars)
+        return list(_words(int(self._flags[place])))
+
+    def sessions(self, rows: int) -> NDArray[np.int32]:
+        held = self.bars.session[-rows:]
+        missing = rows - len(held)
+        return np.pad(held, ((missing, 0), (0, 0))) if missing else held
+
+    def current(self) -> Bools:
+        """Return which tickers have a bar of the market's newest session: the others are halted or gone."""
+        if self._current is None:
+            newest = self.bars.newest_day
+            self._current = self.bars.session[-1] == newest if newest else np.zeros(self.tickers, np.bool_)
+        return self._current
+
+
+@lru_cache(maxsize=256)
+def _words(flags: int) -> tuple[str, ...]:
+    return tuple(words(flags))
+
+
+def without_newest(bars: Bars) -> Bars:
+    """Return the bars before the newest of each ticker; copies nothing."""
+    rows = {name: getattr(bars, name)[:-1] for name in ("session", *FIELDS)}
+    return replace(bars, **rows, counts=np.maximum(bars.counts - 1, 0).astype(np.int32), provisional=None)
+
+
+def _padded(found: Matrix, rows: int) -> Matrix:
+    return np.pad(found, ((rows - len(found), 0), (0, 0)), constant_values=np.nan)

@@ -1,0 +1,163 @@
+"""Oscillators. Definitions as TA-Lib's, but a market that stands still has none: NaN where TA-Lib says 0."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from screener.cube.bars import Floats
+from screener.measures import kernels
+from screener.measures.averages import highest, lowest, typical
+from screener.measures.panel import Panel, cached, looked_back
+
+MACD_READY = 33  # bars before the first value of the signal line; the line itself is shown from there, as by TA-Lib
+
+
+def ratio(part: Floats, whole: Floats) -> Floats:
+    """part / whole; NaN where whole is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(whole == 0, np.nan, part / whole)
+
+
+@looked_back
+def _average_moves(panel: Panel, length: int, rows: int) -> Floats:
+    """(rows, 2, N): gains and losses."""
+
+    def moves(first: int, end: int) -> Floats:
+        closes = panel.span("close", max(first - 1, 0), end)
+        out = panel.scratch("moves", 2)[: end - first]
+        gains, losses = (kernels.after_first(out, len(closes) - 1)[:, side] for side in (0, 1))
+        np.subtract(closes[1:], closes[:-1], out=losses)
+        panel.positive(losses, 0.0, out=gains)
+        np.subtract(gains, losses, out=losses)
+        if panel.ragged:
+            np.fmax(losses, 0.0, out=losses)
+        return out
+
+    return kernels.sweep(moves, panel.depth, panel.starts + 1, rows, series=2, length=length)
+
+
+def average_moves(panel: Panel, length: int, rows: int) -> tuple[Floats, Floats]:
+    """Wilder's averages of gains and of losses from close to close."""
+    both = _average_moves(panel, length, rows)
+    return both[:, 0], both[:, 1]
+
+
+@looked_back
+def rsi(panel: Panel, length: int, rows: int) -> Floats:
+    """Wilder's: 100 G / (G + L) of averaged gains and losses; NaN for a price that has never moved."""
+    gain, loss = average_moves(panel, length, rows)
+    return 100 * ratio(gain, gain + loss)
+
+
+def stochastic_rsi(panel: Panel, rows: int) -> tuple[Floats, Floats]:
+    """(K, D) of RSI14 in its 14-bar range, smoothed 3 and 3, as TradingView draws them."""
+    values = rsi(panel, 14, rows + 17)
+    top, bottom = kernels.window_max(values, 14, rows + 4), kernels.window_min(values, 14, rows + 4)
+    k = kernels.window_mean(100 * ratio(values[-(rows + 4) :] - bottom, top - bottom), 3, rows + 2)
+    return k[-rows:], kernels.window_mean(k, 3, rows)
+
+
+def macd_averages(panel: Panel, rows: int) -> tuple[Floats, Floats]:
+    """EMA12 and EMA26 as the MACD takes them: the faster one starts as late as the slower one."""
+    closes = panel.filled(panel.close)
+    fast = kernels.smooth(closes, panel.starts, rows, alpha=2 / 13, seed=12, skip=14)
+    return fast, kernels.smooth(closes, panel.starts, rows, alpha=2 / 27, seed=26)
+
+
+@cached
+def _macd_line(panel: Panel) -> Floats:
+    """(T, N), valid from bar 25."""
+    fast, slow = macd_averages(panel, panel.depth)
+    fast -= slow
+    return fast
+
+
+@cached
+def macd(panel: Panel, rows: int) -> Floats:
+    return kernels.without_early(kernels.newest(_macd_line(panel), rows).copy(), panel.starts + MACD_READY, panel.depth)
+
+
+@cached
+def macd_signal(panel: Panel, rows: int) -> Floats:
+    line = np.nan_to_num(_macd_line(panel), nan=0.0)
+    return kernels.smooth(line, panel.starts + 25, rows, alpha=2 / 10, seed=9)
+
+
+def macd_histogram(panel: Panel, rows: int) -> Floats:
+    return macd(panel, rows) - macd_signal(panel, rows)
+
+
+@cached
+def fast_k(panel: Panel, length: int, rows: int) -> Floats:
+    """Where the close stands in the range of `length` bars, 0-100."""
+    bottom = lowest(panel, length, rows)
+    return 100 * ratio(panel.lag("close", 0, rows) - bottom, highest(panel, length, rows) - bottom)
+
+
+@cached
+def stochastic_k(panel: Panel, rows: int) -> Floats:
+    """%K (14), smoothed over 3."""
+    return kernels.window_mean(fast_k(panel, 14, rows + 2), 3, rows)
+
+
+@cached
+def stochastic_d(panel: Panel, rows: int) -> Floats:
+    return kernels.window_mean(stochastic_k(panel, rows + 2), 3, rows)
+
+
+@cached
+def williams(panel: Panel, length: int, rows: int) -> Floats:
+    """%R, -100 to 0."""
+    top = highest(panel, length, rows)
+    return -100 * ratio(top - panel.lag("close", 0, rows), top - lowest(panel, length, rows))
+
+
+@cached
+def cci(panel: Panel, length: int, rows: int) -> Floats:
+    """Lambert's: distance of the typical price from its mean in units of 0.015 mean absolute distances."""
+    values = typical(panel, rows + length - 1)
+    mean = kernels.window_mean(values, length, rows)
+    return ratio(values[-rows:] - mean, 0.015 * kernels.mean_distance(values, length, mean))
+
+
+@cached
+def money_flow(panel: Panel, length: int, rows: int) -> Floats:
+    """MFI: of the money (typical price x volume) the share that moved on days of a risen typical price, 0-100."""
+    values = typical(panel, rows + length)
+    money = values[1:] * panel.lag("volume", 0, rows + length - 1)
+    np.copyto(money, np.nan, where=np.isnan(values[:-1]))  # the first bar has none to be compared with
+    up = kernels.window_sum(money * (values[1:] > values[:-1]), length, rows)
+    down = kernels.window_sum(money * (values[1:] < values[:-1]), length, rows)
+    return 100 * ratio(up, up + down)
+
+
+def momentum(panel: Panel, length: int, rows: int) -> Floats:
+    return panel.lag("close", 0, rows) - panel.lag("close", length, rows)
+
+
+def rate_of_change(panel: Panel, length: int, rows: int) -> Floats:
+    """Percent since the close `length` bars before."""
+    return 100 * (panel.lag("close", 0, rows) / panel.lag("close", length, rows) - 1)
+
+
+@cached
+def awesome(panel: Panel, rows: int) -> Floats:
+    """Williams' awesome oscillator: the mean of the bars' middles over 5 bars less that over 34."""
+    needed = rows + 33
+    middle = (panel.lag("high", 0, needed) + panel.lag("low", 0, needed)) / 2
+    return kernels.window_mean(middle, 5, rows) - kernels.window_mean(middle, 34, rows)
+
+
+@cached
+def ultimate(panel: Panel, rows: int) -> Floats:
+    """Williams' ultimate oscillator over 7, 14 and 28 bars, 0-100."""
+    needed = rows + 27
+    close, before = panel.lag("close", 0, needed), panel.lag("close", 1, needed)
+    bottom = np.minimum(panel.lag("low", 0, needed), before)
+    reach = np.maximum(panel.lag("high", 0, needed), before) - bottom
+    bought = close - bottom
+    parts = [
+        weight * ratio(kernels.window_sum(bought, length, rows), kernels.window_sum(reach, length, rows))
+        for length, weight in ((7, 4), (14, 2), (28, 1))
+    ]
+    return np.asarray(100 * sum(parts) / 7)

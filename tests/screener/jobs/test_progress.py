@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from screener.jobs.progress import STAGES, Tracker, duration_text
+
+EXPECTED = {"universe_loading": 1.0, "data_fetching": 4.0, "symbol_scanning": 14.0, "finalization": 1.0}
+
+
+def at_45_percent_of_scanning(tracker: Tracker) -> None:
+    tracker.start("universe_loading", total=1, now_s=0.0)
+    tracker.start("data_fetching", total=10, now_s=1.0)
+    tracker.start("symbol_scanning", total=700, now_s=5.0)
+    tracker.scanned(315, ticker="AAPL")
+
+
+def test_the_set_weights_give_56_5_at_45_percent_of_scanning() -> None:
+    tracker = Tracker("scan_x", {}, now_s=0.0)
+    at_45_percent_of_scanning(tracker)
+    told = tracker.payload(95.0)
+    assert told["overall_progress"] == 56.5
+    assert told["message"] == "Scanning AAPL (315/700)"
+    assert told["stage_throughput"] == 3.5
+    assert told["stage_eta"] == pytest.approx(110.0)
+    assert told["stage_eta_formatted"] == "1m 50s"
+    assert told["overall_eta"] == pytest.approx(95.0 * 43.5 / 56.5, abs=1e-3)
+    assert {name: (each["weight"], each["progress"]) for name, each in told["stages"].items()} == {
+        "universe_loading": (0.05, 100.0),
+        "data_fetching": (0.2, 100.0),
+        "symbol_scanning": (0.7, 45.0),
+        "finalization": (0.05, 0.0),
+    }
+
+
+def test_the_time_left_is_the_formula_of_the_learned_stages() -> None:
+    """By hand: sf = (1 + 4 + 10 + 3) / (1 + 4 + 14 * 0.5 + 3), a = 0.5 / 0.65."""
+    tracker = Tracker("scan_x", EXPECTED, now_s=0.0)
+    tracker.start("universe_loading", total=1, now_s=0.0)
+    tracker.start("data_fetching", total=1, now_s=1.0)
+    tracker.start("symbol_scanning", total=100, now_s=5.0)
+    tracker.scanned(50)
+    speed = 18.0 / 15.0
+    trust = 0.5 / 0.65
+    left_s = trust * 10.0 * 0.5 / 0.5 + (1 - trust) * 14.0 * 0.5 * speed
+    assert tracker.eta_s(15.0) == pytest.approx(left_s + speed * 1.0)
+    assert tracker.overall(15.0) == pytest.approx(100 * 15.0 / (15.0 + left_s + speed))
+    assert tracker.payload(15.0)["stages"]["symbol_scanning"]["weight"] == 0.7
+
+
+def test_progress_never_goes_back_when_a_stage_stalls() -> None:
+    tracker = Tracker("scan_x", EXPECTED, now_s=0.0)
+    at_45_percent_of_scanning(tracker)
+    before = tracker.overall(9.0)
+    assert tracker.eta_s(400.0) is not None
+    assert tracker.overall(400.0) >= before
+
+
+@given(st.lists(st.tuples(st.floats(0.001, 30), st.integers(0, 100)), min_size=4, max_size=40), st.booleans())
+def test_whatever_happens_progress_only_grows_and_ends_at_100(steps: list[tuple[float, int]], learned: bool) -> None:
+    tracker = Tracker("scan_x", EXPECTED if learned else {}, now_s=0.0)
+    now_s, seen = 0.0, [0.0]
+    for number, (wait_s, done) in enumerate(steps):
+        if number < len(STAGES):
+            tracker.start(STAGES[number], total=100, now_s=now_s)
+        now_s += wait_s
+        tracker.advance(done)
+        seen.append(tracker.payload(now_s)["overall_progress"])
+    tracker.finish("complete", now_s=now_s)
+    seen.append(tracker.overall(now_s))
+    assert seen == sorted(seen) and seen[-1] == 100.0 and seen[-2] <= 100.0
+
+
+def test_on_noisy_runs_the_learned_progress_keeps_to_the_share_of_time() -> None:
+    """The gate of the scan engine: on average at most 0.05 off, the time left at most 30 % wrong."""
+    luck = np.random.default_rng(3)
+    off: list[float] = []
+    wrong: list[float] = []
+    for _ in range(40):
+        lengths = {name: seconds * luck.lognormal(0, 0.15) for name, seconds in EXPECTED.items()}
+        whole_s, now_s = sum(lengths.values()), 0.0
+        tracker = Tracker("scan_x", EXPECTED, now_s=0.0)
+        for name, length_s in lengths.items():
+            tracker.start(name, total=20, now_s=now_s)
+            for done in range(1, 21):
+                now_s += length_s / 20
+                tracker.advance(done)
+                share = now_s / whole_s
+                off.append(abs(tracker.overall(now_s) / 100 - share))
+                if 0.05 < share < 0.95:
+                    wrong.append(abs((tracker.eta_s(now_s) or 0) - (whole_s - now_s)) / (whole_s - now_s))
+    assert np.mean(off) <= 0.05
+    assert np.mean(wrong) <= 0.30
+
+
+def test_an_ended_scan_has_nothing_left_and_a_failed_one_stays_where_it_was() -> None:
+    tracker = Tracker("scan_x", {}, now_s=0.0)
+    at_45_percent_of_scanning(tracker)
+    tracker.overall(95.0)
+    tracker.finish("failed", now_s=96.0)
+    told = tracker.payload(96.0)
+    assert (told["status"], told["overall_progress"], told["overall_eta"]) == ("failed", 56.5, 0.0)
+
+
+def test_timings_tell_what_each_stage_took() -> None:
+    tracker = Tracker("scan_x", {}, now_s=0.0)
+    at_45_percent_of_scanning(tracker)
+    tracker.finish("complete", now_s=95.0)
+    timings = tracker.timings(95.0)
+    assert {name: timing["elapsed_s"] for name, timing in timings.items()} == {
+        "universe_loading": 1.0,
+        "data_fetching": 4.0,
+        "symbol_scanning": 90.0,
+    }
+
+
+def test_durations_are_written_as_people_say_them() -> None:
+    assert [duration_text(value) for value in (None, 0.4, 45, 90, 120.5, 7500)] == [
+        "unknown",
+        "0s",
+        "45s",
+        "1m 30s",
+        "2m 0s",
+        "2h 5m",
+    ]

@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.errors import RetryLater
+from core.settings import Screener
+from screener.cube.bars import Bars
+from screener.expressions.errors import ExpressionError
+from screener.expressions.fields import Bools
+from screener.jobs.families import arms
+from screener.jobs.feed import Feed, NoFeed
+from screener.jobs.market import Market
+from screener.jobs.ordering import Chances
+from screener.jobs.request import Request, read_request
+from screener.jobs.results import ResultLog
+from screener.jobs.scan import FIRST_BLOCK, Outcome, Scan, Tools
+from screener.jobs.times import History
+from tests.fix_scans import Facts, market_of, wandering
+
+MANY = wandering(FIRST_BLOCK + 50, bars=40)
+TEXT = "close > prev(close)"
+
+
+class Quotes:
+    """Fetches tomorrow's bar, so many tickers a request, and counts; some requests fail on order."""
+
+    def __init__(self, tomorrow: Market, *, batch: int = 10, fails: tuple[int, ...] = ()) -> None:
+        self.batch, self._fails = batch, fails
+        self._bars = tomorrow.bars
+        self.asked: list[str] = []
+        self.requests = 0
+
+    def stale(self, bars: Bars) -> Bools:
+        return np.ones(bars.width, np.bool_)
+
+    def fetch(self, bars: Bars) -> Bars:
+        self.requests += 1
+        if self.requests in self._fails:
+            raise RetryLater("the host does not answer")
+        self.asked += bars.tickers
+        return self._bars.columns(np.array([self._bars.tickers.index(ticker) for ticker in bars.tickers]))
+
+
+class Tried:
+    """A scan that was run, with its log."""
+
+    def __init__(
+        self,
+        market: Market,
+        *,
+        feed: Feed | None = None,
+        history: History | None = None,
+        before: Callable[[Scan], None] | None = None,
+        settings: Screener | None = None,
+        **given: Any,
+    ) -> None:
+        self.out = ResultLog("scan_x")
+        tools = Tools(
+            settings=settings or Screener(),
+            history=history or History(None),
+            chances=Chances(arms=arms(), luck=np.random.default_rng(5)),
+            feed=feed or NoFeed(),
+        )
+        request: Request = read_request({"expression": TEXT, **given})
+        self.scan = Scan("scan_x", request, lambda: market, tools, self.out)
+        if before:
+            before(self.scan)
+        self.outcome: Outcome = self.scan.run()
+
+    @property
+    def tickers(self) -> list[str]:
+        return [result["ticker"] for result in self.outcome.results]
+
+    def kinds(self) -> list[str]:
+        return [entry.kind for entry in self.out.read()]
+
+
+def rising(closes: dict[str, list[float]]) -> set[str]:
+    return {ticker for ticker, values in closes.items() if values[-1] > values[-2]}
+
+
+def test_a_scan_finds_what_a_loop_over_the_tickers_finds() -> None:
+    tried = Tried(market_of(MANY))
+    assert set(tried.tickers) == rising(MANY) and len(tried.tickers) == len(rising(MANY))
+    assert tried.outcome.status == "complete" and tried.outcome.ended["exact"]
+    assert tried.outcome.counts["scanned"] == len(MANY)
+
+
+def test_the_log_tells_every_stage_every_result_and_the_end_in_order() -> None:
+    tried = Tried(market_of(MANY))
+    entries = tried.out.read()
+    assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
+    stages = [entry.data["current_stage"] for entry in entries if entry.kind == "progress"]
+    assert list(dict.fromkeys(stages)) == ["universe_loading", "data_fetching", "symbol_scanning", "finalization"]
+    assert entries[-1].kind == "complete" and entries[-1].data["overall_progress"] == 100.0
+    assert [entry.data["ticker"] for entry in entries if entry.kind == "result"] == tried.tickers
+    progress = [entry.data["overall_progress"] for entry in entries if entry.kind in ("progress", "complete")]
+    assert progress == sorted(progress)
+
+
+def test_results_go_out_while_the_scan_runs_or_all_at_its_end() -> None:
+    def results_before_the_end(settings: Screener) -> bool:
+        entries = Tried(market_of(MANY), settings=settings).out.read()
+        first = next(entry.seq for entry in entries if entry.kind == "result")
+        last_stage = next(e.seq for e in entries if e.kind == "progress" and e.data["current_stage"] == "finalization")
+        return first < last_stage
+
+    assert results_before_the_end(Screener())
+    assert not results_before_the_end(Screener(streaming=False))
+
+
+def test_max_signals_gives_exactly_so_many_in_the_order_of_priority_or_is_ignored() -> None:
+    whole = Tried(market_of(MANY))
+    some = Tried(market_of(MANY), max_signals=5)
+    assert some.tickers == whole.tickers[:5]
+    assert some.outcome.status == "terminated_early" and not some.outcome.ended["exact"]
+    assert 0 < some.outcome.ended["coverage"] < 1 and some.outcome.ended["reason"] == "max_signals"
+    off = Tried(market_of(MANY), max_signals=5, settings=Screener(early_termination=False))
+    assert off.outcome.status == "complete" and set(off.tickers) == set(whole.tickers)
+
+
+def test_priority_orders_the_results_or_the_table_does() -> None:
+    text = "close crosses_above sma10"
+    near_first = Tried(market_of(MANY), expression=text)
+    in_table = Tried(market_of(MANY), expression=text, settings=Screener(prioritization=False))
+    assert in_table.tickers == sorted(in_table.tickers) != near_first.tickers
+    assert set(in_table.tickers) == set(near_first.tickers)
+    assert near_first.outcome.results[0]["priority_tier"] == "high"
+    assert "priority_tier" not in in_table.outcome.results[0]
+    assert (near_first.outcome.accuracy or 0) > (in_table.outcome.accuracy or 0)
+
+
+def test_fields_are_computed_once_for_all_scans_or_anew_for_each() -> None:
+    for use_cache, computed_again in ((True, False), (False, True)):
+        market = market_of(MANY, keep=use_cache)
+        settings = Screener(use_cache=use_cache)
+        Tried(market, settings=settings)
+        before = market.computed
+        Tried(market, settings=settings)
+        assert (market.computed > before) is computed_again
+
+
+def test_one_worker_and_many_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("screener.jobs.executor.PAYS_FROM_S", 0.0)
+    monkeypatch.setattr("screener.jobs.executor.cores", lambda: 3)
+    one = Tried(market_of(MANY), settings=Screener(max_workers=1))
+    many = Tried(market_of(MANY), settings=Screener(max_workers=200))
+    assert set(one.tickers) == set(many.tickers) == rising(MANY)
+
+
+def test_the_best_so_many_are_the_first_of_the_whole_order() -> None:
+    whole = Tried(market_of(MANY), order_by="roc5")
+    top = Tried(market_of(MANY), order_by="roc5", top=7)
+    assert top.tickers == whole.tickers[:7] and top.outcome.ended["exact"]
+    assert [result["rank"] for result in top.outcome.results] == [1, 2, 3, 4, 5, 6, 7]
+    smallest = Tried(market_of(MANY), order_by="roc5", ascending=True, top=1)
+    assert smallest.tickers == whole.tickers[-1:]
+
+
+def test_a_cancelled_scan_stops_and_says_so() -> None:
+    tried = Tried(market_of(MANY), before=lambda scan: scan.cancel())
+    assert tried.outcome.status == "cancelled" and tried.outcome.results == []
+    assert tried.out.complete and tried.outcome.ended["coverage"] == 0.0
+
+
+def test_the_times_of_a_whole_scan_are_learned_and_of_a_cut_one_not() -> None:
+    history = History(None)
+    Tried(market_of(MANY), history=history, max_signals=1)
+    assert history.of(_kind(warm=False)) is None
+    Tried(market_of(MANY), history=history)
+    assert history.of(_kind(warm=False)) is not None
+    learned = Tried(market_of(MANY), history=history).scan.payload()
+    assert sum(stage["weight"] for stage in learned["stages"].values()) == pytest.approx(1.0, abs=1e-3)
+
+
+def _kind(*, warm: bool) -> Any:
+    from screener.jobs.times import Kind
+
+    return Kind(name="now", tickers=len(MANY), warm=warm)
+
+
+def test_a_wrong_expression_ends_the_scan_as_failed_with_the_caret() -> None:
+    out = ResultLog("scan_x")
+    tools = Tools(settings=Screener(), history=History(None))
+    scan = Scan("scan_x", Request(expression="clos > 1"), lambda: market_of(MANY), tools, out)
+    with pytest.raises(ExpressionError):
+        scan.run()
+    last = out.read()[-1]
+    assert last.kind == "complete" and last.data["status"] == "failed" and "^^^^" in last.data["error"]
+
+
+def test_a_ticker_that_is_not_there_is_an_entry_and_the_others_are_scanned() -> None:
+    tried = Tried(market_of(MANY), tickers=["T0001", "NOPE", "T0002"], expression="close > 0")
+    assert sorted(tried.tickers) == ["T0001", "T0002"]
+    assert [error["ticker"] for error in tried.outcome.errors] == ["NOPE"]
+
+
+def test_no_bars_at_all_are_said_and_a_ticker_with_three_bars_is_scanned_as_warming() -> None:
+    empty = Tried(market_of({}))
+    assert empty.outcome.results == [] and "no bars yet" in empty.outcome.errors[0]["error"]
+    young = Tried(market_of({"A": [1.0] * 130, "N": [1.0, 2.0, 3.0]}), expression="close > 2 or rsi14 < 30")
+    assert young.tickers == ["N"] and "warming" in young.outcome.results[0]["flags"]
+
+
+def test_a_broken_block_is_an_entry_and_the_rest_goes_on() -> None:
+    class Broken(Facts):
+        def read(self, names: Any, tickers: Any) -> Any:
+            if len(tickers) == FIRST_BLOCK:
+                raise RetryLater("the disk is away")
+            return super().read(names, tickers)
+
+    facts = Broken(cap=dict.fromkeys(MANY, 1.0))
+    settings = Screener(prioritization=False)
+    tried = Tried(market_of(MANY, facts), expression="close > 0 and cap > 0", settings=settings)
+    assert len(tried.outcome.errors) == 1 and "disk is away" in tried.outcome.errors[0]["error"]
+    assert len(tried.tickers) == len(MANY) - FIRST_BLOCK
+
+
+def fetching() -> tuple[Market, Market]:
+    """Today's closed bars and tomorrow's, of which only a fetch tells."""
+    tomorrow = market_of(MANY)
+    return tomorrow.with_bars(replace_newest(tomorrow)), tomorrow
+
+
+def replace_newest(market: Market) -> Bars:
+    """The same bars with the newest not yet known: each stands one row lower, an older one above."""
+    bars = market.bars.until(market.bars.newest_day - 1)
+    return replace(bars)
+
+
+def test_early_stop_saves_most_of_the_fetches_because_the_likely_come_first() -> None:
+    today, tomorrow = fetching()
+    text = "close crosses_above sma10"
+    feed = Quotes(tomorrow)
+    tried = Tried(today, feed=feed, expression=text, max_signals=5)
+    assert len(tried.tickers) == 5
+    ended = tried.outcome.ended
+    assert ended["fetched"] == len(feed.asked) and ended["fetches_saved"] >= len(MANY) / 2
+    plain = Quotes(tomorrow)
+    Tried(today, feed=plain, expression=text, max_signals=5, settings=Screener(prioritization=False))
+    assert len(plain.asked) > 2 * len(feed.asked)
+
+
+def test_a_fetch_that_fails_is_an_entry_and_the_others_are_scanned() -> None:
+    today, tomorrow = fetching()
+    tried = Tried(today, feed=Quotes(tomorrow, fails=(2,)), expression=TEXT)
+    assert len(tried.outcome.errors) == 1 and tried.outcome.errors[0]["stage"] == "data_fetching"
+    assert len(rising(MANY)) - 10 <= len(tried.tickers) < len(rising(MANY))
+    assert tried.outcome.status == "complete"
+
+
+def test_a_ranking_waits_for_all_fetches() -> None:
+    today, tomorrow = fetching()
+    feed = Quotes(tomorrow)
+    tried = Tried(today, feed=feed, expression="top(close, 3)")
+    assert len(feed.asked) == len(MANY)
+    best = sorted(MANY, key=lambda ticker: -MANY[ticker][-1])[:3]
+    assert set(tried.tickers) == set(best)
+
+
+def test_the_best_by_a_known_key_are_certain_before_all_is_fetched() -> None:
+    facts = Facts(cap={ticker: float(number) for number, ticker in enumerate(MANY)})
+    tomorrow = market_of(MANY, facts)
+    today = tomorrow.with_bars(replace_newest(tomorrow))
+    feed = Quotes(tomorrow)
+    tried = Tried(today, feed=feed, expression=TEXT, order_by="cap", top=5)
+    expected = sorted(rising(MANY), key=lambda ticker: -int(ticker[1:]))[:5]
+    assert tried.tickers == expected
+    assert tried.outcome.ended["exact"] and tried.outcome.ended["reason"] == "top"
+    assert len(feed.asked) < len(MANY) / 2

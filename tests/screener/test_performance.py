@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from core.clock import SystemClock
+from screener.performance import Measured, advice, measure
+
+
+def test_each_way_is_measured_beside_the_plain_one() -> None:
+    found = measure(SystemClock(), tickers=12, bars=40, workers=2)
+    names = [each.name for each in found]
+    assert names[:2] == ["compute: one process", "compute: 2 threads"]
+    assert [name.rsplit(": ", 1)[1] for name in names[-3:]] == ["one after the other", "50 threads", "async"]
+    assert all(each.took_s > 0 for each in found)
+    assert found[0].times == found[-3].times == 1.0
+    assert found[-1].times > 1.0, "waits at once are shorter than waits in a row"
+
+
+def test_the_advice_says_whether_processes_pay() -> None:
+    forked = Measured(name="compute: 2 forked processes", took_s=0.1, times=1.7)
+    assert "1.7 times" in advice([forked])
+    assert "give nothing here" in advice([Measured(name="compute: 2 forked processes", took_s=0.1, times=0.9)])

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine as Database_
+from sqlalchemy import update
+from structlog.testing import capture_logs
+
+from core.notify import Notifier
+from core.settings import Daily, Database, Screener, Settings, State
+from screener.service import Service
+from screener.store import Store
+from screener.work import Engine, main
+from storage import scans
+from storage.daily_bars import write_daily_bars
+from storage.engine import open_reader_engine
+from storage.runs import finish_run, start_run
+from storage.schema import stocks_stock
+from storage.writer import Writer
+from tests.fix_scans import LAST_DAY, daily_bars, fill
+from tests.fix_storage import NOON, StillClock
+
+CLOSES = {"A": [10.0, 11.0, 12.0], "B": [20.0, 19.0, 18.0]}
+UP = {"expression": "close > prev(close)"}
+
+
+@pytest.fixture
+def settings(sqlite_file: Path, tmp_path: Path) -> Settings:
+    return Settings(
+        state=State(dir=str(tmp_path / "state")),
+        database=Database(url=f"sqlite:///{sqlite_file}"),
+        daily=Daily(history_days=30),
+        screener=Screener(results_dir=str(tmp_path / "results")),
+    )
+
+
+@pytest.fixture
+def keeper(settings: Settings, still_clock: StillClock) -> Iterator[Writer]:
+    with Writer.open(settings.database.url, service="test", origin="practice", clock=still_clock) as writer:
+        fill(writer, CLOSES)
+        yield writer
+
+
+@pytest.fixture
+def engine(settings: Settings, keeper: Writer, still_clock: StillClock) -> Iterator[Engine]:
+    with closing(Store(settings, service="test", clock=still_clock)) as store:
+        yield Engine(settings, Service(settings, store, still_clock), keeper, still_clock)
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database_]:
+    opened = open_reader_engine(settings.database.url, service="test")
+    yield opened
+    opened.dispose()
+
+
+def price(writer: Writer, ticker: str, price_usd: float) -> None:
+    """Write a price of the running session, as the price scanner does."""
+    values = {"current_price": price_usd, "price_time": NOON}
+
+    def body(tx: Any) -> None:
+        row = update(stocks_stock).where(stocks_stock.c.ticker == ticker)
+        tx.connection.execute(row.values(**values, change_seq=tx.seq))
+        tx.wrote(1)
+
+    writer.run(body, source="prices")
+
+
+async def stepped(engine: Engine, database: Database_, scan_id: str) -> dict[str, Any]:
+    """Step until the scan has ended."""
+    while (row := scans.read_scan(database, scan_id))["status"] in ("pending", "running"):
+        await engine.step()
+    return row
+
+
+async def test_a_scan_that_was_asked_for_is_run_and_kept(engine: Engine, keeper: Writer, database: Database_) -> None:
+    scans.ask(keeper, "scan_x", UP, name=None, at=NOON)
+    row = await stepped(engine, database, "scan_x")
+    assert (row["status"], row["signals"]) == ("complete", 1)
+    assert [found["ticker"] for found in scans.read_results(database, "scan_x")] == ["A"]
+    await engine.finish()
+
+
+@pytest.mark.parametrize("request_", [{"expression": "clos > 1"}, {"nothing": 1}, {"expression": "a" * 5000}])
+async def test_a_scan_that_cannot_be_run_is_kept_as_failed_and_the_engine_goes_on(
+    engine: Engine, keeper: Writer, database: Database_, request_: dict[str, Any]
+) -> None:
+    scans.ask(keeper, "bad", request_, name=None, at=NOON)
+    scans.ask(keeper, "good", UP, name=None, at=NOON)
+    assert (await stepped(engine, database, "bad"))["status"] == "failed"
+    assert (await stepped(engine, database, "good"))["status"] == "complete"
+    assert len(scans.read_errors(database, since=NOON)) == 1
+    await engine.finish()
+
+
+async def test_a_fault_of_the_program_is_told_to_whom_asked(
+    engine: Engine, keeper: Writer, database: Database_, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise KeyError("oops")
+
+    monkeypatch.setattr(engine._service, "run", broken)
+    scans.ask(keeper, "scan_x", UP, name=None, at=NOON)
+    row = await stepped(engine, database, "scan_x")
+    assert row["status"] == "failed" and "oops" in row["error"]
+    await engine.finish()
+
+
+def test_each_price_minute_tickers_enter_and_leave(
+    engine: Engine, keeper: Writer, database: Database_, still_clock: StillClock
+) -> None:
+    scans.save(keeper, "up", {"expression": "close > prev(close) and close > 12.5"}, schedule="minute", at=NOON)
+    price(keeper, "A", 13.0)
+    assert engine.run_due() == 1
+    active = scans.read_signals(database, name="up", active=True, limit=9)
+    assert [(row["symbol"], row["provisional"]) for row in active] == [("A", True)]
+    price(keeper, "A", 12.2)
+    assert engine.run_due() == 0, "the same minute"
+    still_clock.at += timedelta(minutes=1)
+    assert engine.run_due() == 1
+    assert scans.read_signals(database, name="up", active=True, limit=9) == []
+    still_clock.at += timedelta(minutes=1)
+    assert engine.run_due() == 0, "no new price"
+
+
+def test_after_the_close_a_scan_runs_once_on_completed_bars(
+    engine: Engine, keeper: Writer, database: Database_, still_clock: StillClock
+) -> None:
+    scans.save(keeper, "eod", UP, schedule="close", at=NOON)
+    assert engine.run_due() == 0
+    still_clock.at += timedelta(hours=5)
+    day = LAST_DAY + timedelta(days=3)
+    write_daily_bars(keeper, daily_bars({"A": [12.5], "B": [17.0]}, last_day=day))
+    run = start_run(keeper, scanner="daily", session_date=day, expected=2, at=still_clock.at)
+    done = {"updated": 2, "failed": 0, "skipped": 0, "detail": {}}
+    finish_run(keeper, run, status="complete", **done, at=still_clock.at)  # type: ignore[arg-type]
+    still_clock.at += timedelta(seconds=1)
+    assert (engine.run_due(), engine.run_due()) == (1, 0)
+    row = scans.read_scans(database, limit=1)[0]
+    assert (row["name"], str(row["data_as_of"])) == ("eod", str(day))
+    assert [signal["symbol"] for signal in scans.read_signals(database, name="eod", active=True, limit=9)] == ["A"]
+
+
+def test_a_saved_scan_that_no_longer_works_fails_and_is_not_begun_again_at_once(
+    engine: Engine, keeper: Writer, database: Database_
+) -> None:
+    scans.save(keeper, "old", {"expression": "gone > 1"}, schedule="minute", at=NOON)
+    price(keeper, "A", 13.0)
+    assert (engine.run_due(), engine.run_due()) == (1, 0)
+    assert "gone" in scans.read_scans(database, limit=1)[0]["error"]
+
+
+async def test_the_process_ends_what_its_predecessor_left_works_and_stops(
+    settings: Settings, keeper: Writer, database: Database_
+) -> None:
+    scans.begin(keeper, "left", UP, name=None, at=NOON)
+    scans.ask(keeper, "scan_x", UP, name=None, at=NOON)
+    stop = asyncio.Event()
+
+    class Until(StillClock):
+        async def sleep(self, duration_s: float) -> None:
+            await asyncio.to_thread(lambda: None)
+            if scans.read_scan(database, "scan_x")["status"] == "complete":
+                stop.set()
+
+    with capture_logs() as lines:
+        await main(settings, stop, Notifier(None), Until())
+    assert scans.read_scan(database, "left")["status"] == "failed"
+    said = [line["event"] for line in lines if line["event"].startswith("screener_")]
+    assert said == ["screener_started", "screener_stopped"]

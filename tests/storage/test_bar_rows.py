@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from storage import bar_rows
+from storage.bar_rows import (
+    bars_seq,
+    moment,
+    quotes_of_session,
+    read_all_bars,
+    read_bars_of,
+    read_marks,
+    read_quotes_since,
+    read_unlisted,
+)
+from storage.daily_bars import write_daily_bars
+from storage.schema import parameter
+from storage.writer import Writer
+from tests.fix_storage import NOON, OPENS_AT
+from tests.storage.test_daily_bars import BAR
+
+DAYS = [date(2026, 11, day) for day in (19, 20, 23)]
+
+
+@pytest.fixture
+def filled(writer: Writer) -> Writer:
+    bars = [replace(BAR, session_date=day, close=10.0 + place, volume=100) for place, day in enumerate(DAYS)]
+    write_daily_bars(writer, [*bars, replace(BAR, ticker="B", volume=None)])
+    return writer
+
+
+def as_date(value: Any) -> date:
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+def test_every_bar_comes_once_in_batches(filled: Writer, reader: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bar_rows, "ROWS_A_BATCH", 3)
+    batches = list(read_all_bars(reader, since=date(1970, 1, 1)))
+    assert [len(batch) for batch in batches] == [3, 1]
+    rows = sorted((ticker, as_date(day), *values) for batch in batches for ticker, day, *values in batch)
+    assert rows == [
+        *(("A", day, 10.0, 12.0, 9.0, 10.0 + place, 100) for place, day in enumerate(DAYS)),
+        ("B", DAYS[-1], 10.0, 12.0, 9.0, 11.0, None),
+    ]
+
+
+def test_bars_before_a_day_are_left_out(filled: Writer, reader: Engine) -> None:
+    (rows,) = read_all_bars(reader, since=DAYS[2])
+    assert sorted(row[0] for row in rows) == ["A", "B"]
+
+
+def test_the_bars_of_chosen_tickers_come_by_date(filled: Writer, reader: Engine) -> None:
+    found = {ticker: [as_date(row[1]) for row in rows] for ticker, rows in read_bars_of(reader, ["A", "NONE"])}
+    assert found == {"A": DAYS, "NONE": []}
+
+
+def test_a_mark_tells_how_many_bars_the_newest_and_what_they_add_up_to(filled: Writer, reader: Engine) -> None:
+    marks = {
+        ticker: (bars, as_date(newest), prices, volumes) for ticker, bars, newest, prices, volumes in read_marks(reader)
+    }
+    a_bar = 10 + 2 * 12 + 3 * 9  # without its close
+    assert marks == {
+        "A": (3, DAYS[2], 3 * a_bar + 5 * (10 + 11 + 12), 300),
+        "B": (1, DAYS[2], a_bar + 5 * 11, -1),
+    }
+
+
+def test_a_high_and_a_low_exchanged_move_the_mark(filled: Writer, reader: Engine) -> None:
+    before = read_marks(reader)
+    with filled.transaction(source="daily_bars") as tx:
+        tx.connection.execute(text("UPDATE stocks_daily_bar SET high = low, low = high WHERE ticker = 'B'"))
+    assert sorted(read_marks(reader))[1] != sorted(before)[1]
+
+
+def test_each_write_of_bars_moves_their_number(writer: Writer, reader: Engine) -> None:
+    assert bars_seq(reader) == 0
+    write_daily_bars(writer, [BAR])
+    first = bars_seq(reader)
+    write_daily_bars(writer, [replace(BAR, close=10.5)])
+    assert 0 < first < bars_seq(reader)
+
+
+def test_dropped_tickers_are_told(writer: Writer, reader: Engine) -> None:
+    assert read_unlisted(reader) == set()
+    with writer.transaction(source="test") as tx:
+        tx.connection.execute(text("UPDATE stocks_stock SET is_listed = false WHERE ticker = 'C'"))
+    assert read_unlisted(reader) == {"C"}
+
+
+PRICED = """UPDATE stocks_stock SET current_price = 11, open_price = 10, days_high = 12, days_low = 9, volume = 500,
+    price_time = :at, metrics_updated_at = :day_at, change_seq = :seq WHERE ticker = :ticker"""
+
+
+def price(writer: Writer, ticker: str, *, at: datetime, day_at: datetime | None, seq: int) -> None:
+    with writer.transaction(source="test") as tx:
+        given = {"at": at, "day_at": day_at, "seq": seq, "ticker": ticker}
+        tx.connection.execute(text(PRICED), {key: parameter(value, tx.dialect) for key, value in given.items()})
+
+
+def test_quotes_come_when_their_row_changed_and_only_with_a_price(writer: Writer, reader: Engine) -> None:
+    price(writer, "A", at=NOON, day_at=NOON, seq=5)
+    rows, seq = read_quotes_since(reader, 0)
+    assert seq == 5 and [(row[0], *row[1:6], moment(row[6])) for row in rows] == [("A", 11, 10, 12, 9, 500, NOON)]
+    assert read_quotes_since(reader, 5) == ([], 5)
+    price(writer, "B", at=NOON, day_at=None, seq=6)
+    rows, seq = read_quotes_since(reader, 5)
+    assert seq == 6 and [row[0] for row in rows] == ["B"] and moment(rows[0][7]) is None
+
+
+def test_a_quote_counts_for_the_session_of_its_price(writer: Writer, reader: Engine) -> None:
+    yesterday = OPENS_AT - timedelta(days=3)
+    price(writer, "A", at=NOON, day_at=NOON, seq=5)
+    price(writer, "B", at=NOON, day_at=yesterday, seq=6)
+    price(writer, "C", at=yesterday, day_at=NOON, seq=7)
+    rows, _ = read_quotes_since(reader, 0)
+    found = quotes_of_session(rows, opens_at=OPENS_AT, dialect=reader.dialect.name)
+    assert sorted(found) == [("A", 10, 12, 9, 11, 500, True), ("B", 11, 12, 9, 11, None, False)]
+
+
+def test_a_price_beyond_the_range_told_widens_it() -> None:
+    at = datetime(2026, 11, 23, 15, tzinfo=UTC)
+    rows = [("A", 13.0, 10.0, 12.0, 9.0, 5, at, at, 1), ("B", 8.0, None, None, None, None, at, None, 2)]
+    found = quotes_of_session(rows, opens_at=OPENS_AT, dialect="postgresql")
+    assert found == [("A", 10, 13, 9, 13, 5, True), ("B", 8, 8, 8, 8, None, False)]
