@@ -32,9 +32,9 @@ LIFE = f'life=/proc/self/fd/${LIFE_VARIABLE}; [ -e "$life" ] && {{ read -r _ <"$
 if sys.platform == "win32":
     FEED = (
         "import os, subprocess, sys; document = os.environ['ALERT_JSON'].encode() + b'\\n'; "
-        "sys.exit(subprocess.run(sys.argv[1], shell=True, input=document).returncode)"
+        "sys.exit(subprocess.run(sys.argv[1], shell=True, input=document).returncode)"  # by %COMSPEC% /c
     )
-    PIPED: tuple[str, ...] = (sys.executable, "-c", FEED)
+    PIPED: tuple[str, ...] = (sys.executable, "-I", "-c", FEED)
 else:
     PIPED = ("/bin/sh", "-c", f'{LIFE} printf "%s\\n" "$ALERT_JSON" | /bin/sh -c "$1"', "tickerd-alert")
 """Another process writes the document, so that a command that does not read it holds nobody up."""

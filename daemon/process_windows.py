@@ -31,6 +31,7 @@ from daemon.launch import Launch
 
 READ_BYTES = 65_536
 CREATE_SUSPENDED = 0x4
+CONSOLE_HOST = "conhost.exe"
 CHUNKS_AHEAD = 16  # what is read of a child's output before the loop has taken it
 DRAIN_S = 1.0  # at an exit: for what is still in the pipe
 KILLED = 0xE000_0009  # the exit code that our kill gives; the upper bits mark it as nobody's but ours
@@ -97,7 +98,7 @@ class Process:
         """Remember who descends from it now; return their pids with its own."""
         with suppress(pywintypes.error):  # the job of a process that has just ended
             listed = win32job.QueryInformationJobObject(self._job, win32job.JobObjectBasicProcessIdList)
-            self.kin = frozenset(who for pid in listed if pid != self.pid and (who := identity(pid)) is not None)
+            self.kin = frozenset(who for pid in listed if pid != self.pid and (who := _kin(pid)) is not None)
         return [self.pid, *(who.pid for who in self.kin)]
 
     def ask(self) -> None:
@@ -165,6 +166,13 @@ def as_returncode(code: int) -> int:
     return -SIGSEGV if code >= FAULT else code
 
 
+def _kin(pid: int) -> Identity | None:
+    """Who has this pid; None also for the system's own host of a console, which ends with those that use it."""
+    with suppress(psutil.Error):
+        return None if psutil.Process(pid).name().lower() == CONSOLE_HOST else identity(pid)
+    return None
+
+
 def end_strays() -> None:
     """Nobody can leave a job: there are none."""
 
@@ -179,8 +187,9 @@ def _spawned(command: Launch, environ: dict[str, str], startup: subprocess.START
         stderr=subprocess.STDOUT,
         bufsize=0,
         startupinfo=startup,
-        # No console: Ctrl-C in ours is for us alone, the children are asked in their turn.
-        creationflags=subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS | CREATE_SUSPENDED,
+        # A console of its own: Ctrl-C in ours is for us alone. With none at all, the Python that a virtual
+        # environment's python.exe starts would open one, with a window (CPython gh-85785).
+        creationflags=subprocess.CREATE_NO_WINDOW | CREATE_SUSPENDED,
     )
 
 
