@@ -41,11 +41,12 @@ class Case:
 class Load:
     """What it came to. `wrong`: tickers whose last tick is not in the table; `unseen`: ticks that never came there.
 
-    Shares of a core; `market_late_s`: how late the market sent.
+    Shares of a core; `cpu_us`: processor time a message; `market_late_s`: how late the market sent.
     """
 
     rate: float
     cpu: float
+    cpu_us: float
     market_cpu: float
     peak_mb: float
     delays_s: list[float]
@@ -72,18 +73,20 @@ def load(folder: Path, case: Case, seconds: float) -> Load:
             market.go()
             pause(SETTLE_S)
             used, market_used, began_s = scanner.cpu_s(), cpu_s(market.process), clock.monotonic_s()
-            first = math.ceil(clock.utc_now().timestamp())
+            began = clock.utc_now().timestamp()
             beside = control(seconds)
             took_s = clock.monotonic_s() - began_s
             cpu, market_cpu = scanner.cpu_s() - used, cpu_s(market.process) - market_used
-            last = math.floor(clock.utc_now().timestamp()) - 1
+            ended = clock.utc_now().timestamp()
             told = market.stop()
             wrong = _wrong_after(scanner, told, clock)
             writes = watcher.stop()
+        first, last = math.ceil(began), math.floor(ended) - 1
         delays = delays_s(writes, told, first=first, last=last)
         return Load(
             rate=told.messages / len(told.sent),
             cpu=cpu / took_s,
+            cpu_us=1e6 * cpu / max(1.0, told.messages_within(began, ended)),
             market_cpu=market_cpu / took_s,
             peak_mb=scanner.peak_mb(),
             delays_s=delays,
@@ -112,6 +115,7 @@ class PeerLoad:
 
     rate: float
     cpu: float
+    cpu_us: float
     peak_mb: float
     control: Control
 
@@ -128,11 +132,17 @@ def peer_load(folder: Path, shape: str, seconds: float) -> PeerLoad:
         pause(1.0)
         market.go()
         pause(SETTLE_S)
-        used, began_s = peer.cpu_s(), clock.monotonic_s()
+        used, began = peer.cpu_s(), clock.utc_now().timestamp()
         beside = control(seconds)
-        share = (peer.cpu_s() - used) / (clock.monotonic_s() - began_s)
+        cpu, ended = peer.cpu_s() - used, clock.utc_now().timestamp()
         told = market.stop()
-        return PeerLoad(rate=told.messages / len(told.sent), cpu=share, peak_mb=peer.peak_mb(), control=beside)
+        return PeerLoad(
+            rate=told.messages / len(told.sent),
+            cpu=cpu / (ended - began),
+            cpu_us=1e6 * cpu / max(1.0, told.messages_within(began, ended)),
+            peak_mb=peer.peak_mb(),
+            control=beside,
+        )
 
 
 def _made(folder: Path) -> Path:

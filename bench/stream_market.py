@@ -135,6 +135,11 @@ class Told:
     def sent_at(self, ticker: str, second: int) -> float:
         return self.sent[second][self.slots[ticker]]
 
+    def messages_within(self, since: float, until: float) -> float:
+        """Return how many messages went out between two moments (seconds since 1970): slices carry alike many."""
+        slices = [since <= at < until for row in self.sent.values() for at in row]
+        return self.messages * sum(slices) / len(slices)
+
     def late_s(self) -> list[float]:
         """Return how late each slice went out, sorted: the market's own trouble."""
         slices = max(map(len, self.sent.values()))

@@ -11,6 +11,7 @@ import sys
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from core import tasks
+from net.paced import paced_loop
 from net.stream import MAX_FRAME_BYTES
 from scanners.main import main
 from scanners.prices import connection, work
@@ -61,4 +62,4 @@ class PicowsConnection(connection.ShardConnection):
 
 if __name__ == "__main__" and "TICKERD_SETTINGS" in os.environ:
     vars(work)["ShardConnection"] = PicowsConnection  # this process is nothing else
-    sys.exit(main("prices"))
+    sys.exit(main("prices", loop=paced_loop))

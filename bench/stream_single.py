@@ -8,6 +8,7 @@ Usage: python -m bench.stream_single CONTENDER URL MESSAGES, or `serve`
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from core.settings import Market as MarketSettings
 from core.settings import Prices, Settings
 from market.quotes import Tick
 from market.sessions import build_calendar
+from net.paced import GARBAGE
 from net.stream import MAX_FRAME_BYTES, open_stream
 from net.tls import Trust
 from scanners.prices.book import PriceBook, sessions_at
@@ -233,6 +235,8 @@ def main() -> None:
     if sys.argv[1] == "serve":
         asyncio.run(flood())
         return
+    if "tickerd" in sys.argv[1]:
+        gc.set_threshold(*GARBAGE)  # as in the scanner's own process
     asyncio.run(measure(sys.argv[1], sys.argv[2], int(sys.argv[3])))
 
 

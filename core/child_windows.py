@@ -30,14 +30,21 @@ ABORTED = 3  # what abort() of Windows' C library gives
 
 
 def obey_parent() -> None:
-    """Do what comes over standard input, from a thread of its own."""
+    """Do what comes over standard input, from a thread of its own.
+
+    Whoever is started from here gets an empty one: on Windows a program that inherits a pipe which another one is
+    reading waits at its start until that has read something.
+    """
+    parent, empty = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
     # Without a handler Python drops the signal. A program that wants to end in its own way puts its own in this place.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-    threading.Thread(target=_listen, name="parent", daemon=True).start()
+    threading.Thread(target=_listen, args=(parent,), name="parent", daemon=True).start()
 
 
-def _listen() -> None:
-    while word := os.read(0, 1):
+def _listen(parent: int) -> None:
+    while word := os.read(parent, 1):
         if word == STOP:
             _thread.interrupt_main(signal.SIGTERM)
         elif word == ABORT:

@@ -24,6 +24,7 @@ _wakers: list[tuple[socket.socket, socket.socket]] = []
 
 Main = Callable[[Settings, asyncio.Event, Notifier], Awaitable[int | None]]
 """The work: (settings, stop requested, notifier) -> exit code, None = 0."""
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 def child_settings() -> Settings:
@@ -33,26 +34,33 @@ def child_settings() -> Settings:
     return config.load(None, os.environ, Path.cwd()).settings
 
 
-def run(main: Main, *, service: str, sentences: Mapping[str, logs.Sentence] | None = None) -> int:
+def run(
+    main: Main,
+    *,
+    service: str,
+    sentences: Mapping[str, logs.Sentence] | None = None,
+    loop: LoopFactory | None = None,
+) -> int:
     """Run `main` until it ends or SIGTERM or SIGINT asks it to; return the process's exit code.
 
-    `sentences`: events that a person who started it by hand reads in set words.
+    `sentences`: events that a person who started it by hand reads in set words. `loop` makes an event loop of the
+    caller's own kind.
     """
     try:
         settings = child_settings()
         # Whoever started this as a child stores its lines as they are: they are JSON, whatever a terminal would get.
         style = "json" if SETTINGS_VARIABLE in os.environ else settings.logging.format
         logs.configure(service=service, level=settings.logging.level, style=style, sentences=sentences)
-        return run_loop(_guarded(main, settings))
+        return run_loop(_guarded(main, settings), loop)
     except TickerdError as error:
         print_error(error)
         return error.exit_code
 
 
-def run_loop(work: Coroutine[Any, Any, T]) -> T:
+def run_loop(work: Coroutine[Any, Any, T], factory: LoopFactory | None = None) -> T:
     """Run `work` in a loop of the kind that the libraries need: on Windows the standard one lacks add_reader."""
-    factory = asyncio.SelectorEventLoop if sys.platform == "win32" else None
-    with asyncio.Runner(loop_factory=factory) as runner:
+    standard = asyncio.SelectorEventLoop if sys.platform == "win32" else None
+    with asyncio.Runner(loop_factory=factory or standard) as runner:
         return runner.run(work)
 
 

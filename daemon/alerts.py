@@ -32,9 +32,9 @@ LIFE = f'life=/proc/self/fd/${LIFE_VARIABLE}; [ -e "$life" ] && {{ read -r _ <"$
 if sys.platform == "win32":
     FEED = (
         "import os, subprocess, sys; document = os.environ['ALERT_JSON'].encode() + b'\\n'; "
-        "sys.exit(subprocess.run(sys.argv[1], shell=True, input=document).returncode)"
+        "sys.exit(subprocess.run(sys.argv[1], shell=True, input=document).returncode)"  # by %COMSPEC% /c
     )
-    PIPED: tuple[str, ...] = (sys.executable, "-c", FEED)
+    PIPED: tuple[str, ...] = (sys.executable, "-I", "-c", FEED)
 else:
     PIPED = ("/bin/sh", "-c", f'{LIFE} printf "%s\\n" "$ALERT_JSON" | /bin/sh -c "$1"', "tickerd-alert")
 """Another process writes the document, so that a command that does not read it holds nobody up."""
@@ -77,10 +77,11 @@ class AlertBook:
         return news
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Run:
     process: Process
     timer: asyncio.TimerHandle
+    late: bool = False
 
 
 class AlertCommand:
@@ -107,7 +108,7 @@ class AlertCommand:
         except OSError as error:
             self._failed(key, error=str(error))
             return
-        timer = asyncio.get_running_loop().call_later(COMMAND_S, process.kill)
+        timer = asyncio.get_running_loop().call_later(COMMAND_S, self._kill, key)
         self._running[key] = _Run(process, timer)
 
     def close(self) -> None:
@@ -118,13 +119,17 @@ class AlertCommand:
             run.process.kill()
         self.log.close()
 
+    def _kill(self, key: Key) -> None:
+        self._running[key].late = True
+        self._running[key].process.kill()
+
     def _ended(self, key: Key, code: int) -> None:
-        timer = self._running.pop(key).timer
-        if timer.when() <= asyncio.get_running_loop().time():
+        run = self._running.pop(key)
+        run.timer.cancel()
+        if run.late:
             self._failed(key, exit_code=code, error=f"was killed after {COMMAND_S:g} s")
         elif code:
             self._failed(key, exit_code=code, error=self.log.last_line)
-        timer.cancel()
         if key in self._waiting:
             self.tell(key, *self._waiting.pop(key))
 

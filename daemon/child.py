@@ -246,6 +246,8 @@ def _planned(child: Child, want: Want, at: Moment) -> Child:
     held = want.session if child.held_session == "" else child.held_session
     if at.limits.manual_stop == "session" and held != want.session:
         held = None
+    if want == child.want and held == child.held_session:
+        return child
     reason = want.reason if child.state in (State.WAITING, State.DISABLED) else child.reason
     return replace(child, want=want, held_session=held, reason=reason)
 

@@ -53,6 +53,7 @@ class Orchestrator:
     """One run of the daemon; the caller holds the lock of the state folder."""
 
     _lock: FileLock | None = None
+    _market_open: bool | None = None
     _lost = False
     """Something in the state folder is gone, and not made anew yet."""
 
@@ -84,7 +85,6 @@ class Orchestrator:
         self._daily_done: date | None = None
         self._backup_begun: datetime | None = None
         self._backup_done: datetime | None = None
-        self._market_open: bool | None = None
         command = AlertCommand(logging=self._settings.logging, environ=self._environ, folder=folder)
         self._alerts, self._own_logs = Alerts(self._journal, command), [command.log]
         self._database = status.Database(url=self._settings.database.url, reachable=None)
@@ -100,13 +100,14 @@ class Orchestrator:
         )
         if not self._settings.backup.enabled:
             programs = {name: program for name, program in programs.items() if name != plan.BACKUP}
+        self._held = read_holds(self._state_dir)
         self._crew = Crew(
             programs,
             settings=self._settings,
             clock=self._clock,
             journal=self._journal,
             luck=luck,
-            held=read_holds(self._state_dir),
+            held=self._held,
             launch=self._launch,
             on_change=self._changed,
         )
@@ -342,10 +343,8 @@ class Orchestrator:
             away = self._database.reason
             reason = f"waits for the database: {away}" if away else "the database is being prepared"
             wants = {name: replace(want, wanted=False, reason=reason) for name, want in wants.items()}
-        held = self._crew.held()
         self._crew.want(wants)
-        if self._crew.held() != held:  # released by a new session: a later start must not find it again
-            write_holds(self._state_dir, self._crew.held())
+        self._remember_holds()  # released by a new session: a later start must not find it again
         for name, limit_s in plan.stall_limits(self._calendar, self._settings, now).items():
             self._judge_data(name, limit_s, now_s)
 
@@ -424,9 +423,15 @@ class Orchestrator:
         self._refuse_while_stopping()
         log.info("command_received", command=type(event).__name__.lower(), process=name)
         self._crew.feed(name, event)
-        write_holds(self._state_dir, self._crew.held())
+        self._remember_holds()
         child = self._crew.members[name].child
         return {"version": status.VERSION, "name": name, "state": str(child.state), "reason": child.reason}
+
+    def _remember_holds(self) -> None:
+        held = self._crew.held()
+        if held != self._held:
+            self._held = held
+            write_holds(self._state_dir, held)
 
     def _refuse_while_stopping(self) -> None:
         if self._stop.is_set():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,7 +103,6 @@ class Preparation:
 
 async def wait(stop: asyncio.Event, duration_s: float) -> None:
     """Return after `duration_s` seconds or when `stop` is set."""
-    try:
-        await asyncio.wait_for(stop.wait(), duration_s)
-    except TimeoutError:
-        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(duration_s):  # unlike wait_for: no task for each tick of an idle day
+            await stop.wait()

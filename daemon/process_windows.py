@@ -10,6 +10,7 @@ import sys
 assert sys.platform == "win32"
 
 import asyncio
+import ctypes
 import msvcrt
 import os
 import subprocess
@@ -21,6 +22,8 @@ from typing import Any
 
 import psutil
 import pywintypes
+import win32api
+import win32con
 import win32job
 
 from core.child_windows import ABORT, LOCK_VARIABLE, STOP
@@ -31,6 +34,7 @@ from daemon.launch import Launch
 
 READ_BYTES = 65_536
 CREATE_SUSPENDED = 0x4
+PATH_LENGTH = 260  # of what the system ships
 CHUNKS_AHEAD = 16  # what is read of a child's output before the loop has taken it
 DRAIN_S = 1.0  # at an exit: for what is still in the pipe
 KILLED = 0xE000_0009  # the exit code that our kill gives; the upper bits mark it as nobody's but ours
@@ -97,7 +101,8 @@ class Process:
         """Remember who descends from it now; return their pids with its own."""
         with suppress(pywintypes.error):  # the job of a process that has just ended
             listed = win32job.QueryInformationJobObject(self._job, win32job.JobObjectBasicProcessIdList)
-            self.kin = frozenset(who for pid in listed if pid != self.pid and (who := identity(pid)) is not None)
+            others = [pid for pid in listed if pid != self.pid and not _hosts_console(pid)]
+            self.kin = frozenset(who for pid in others if (who := identity(pid)) is not None)
         return [self.pid, *(who.pid for who in self.kin)]
 
     def ask(self) -> None:
@@ -165,6 +170,15 @@ def as_returncode(code: int) -> int:
     return -SIGSEGV if code >= FAULT else code
 
 
+def _hosts_console(pid: int) -> bool:
+    """Whether it is the system's own: each console has one, which ends with those that use it."""
+    image, length = ctypes.create_unicode_buffer(PATH_LENGTH), ctypes.c_ulong(PATH_LENGTH)
+    with suppress(pywintypes.error):  # it has ended
+        process = win32api.OpenProcess(win32con.PROCESS_QUERY_LIMITED_INFORMATION, False, pid)
+        ctypes.windll.kernel32.QueryFullProcessImageNameW(int(process), 0, image, ctypes.byref(length))
+    return image.value.lower().endswith("\\conhost.exe")
+
+
 def end_strays() -> None:
     """Nobody can leave a job: there are none."""
 
@@ -179,8 +193,9 @@ def _spawned(command: Launch, environ: dict[str, str], startup: subprocess.START
         stderr=subprocess.STDOUT,
         bufsize=0,
         startupinfo=startup,
-        # No console: Ctrl-C in ours is for us alone, the children are asked in their turn.
-        creationflags=subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS | CREATE_SUSPENDED,
+        # A console of its own: Ctrl-C in ours is for us alone. With none at all, the Python that a virtual
+        # environment's python.exe starts would open one, with a window (CPython gh-85785).
+        creationflags=subprocess.CREATE_NO_WINDOW | CREATE_SUSPENDED,
     )
 
 

@@ -19,6 +19,8 @@ from market import eastern
 from market.sessions import Calendar, Session
 
 VERSION = 1
+PREPARATION = timedelta(minutes=5)
+"""A migration of the whole market takes seconds: what takes longer waits for a lock or hangs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +156,9 @@ def alerts(snapshot: Snapshot) -> list[dict[str, Any]]:
     for state in ("unreachable", "refusing"):
         if missing := [member for member in snapshot.members.values() if _upstream(member) == state]:
             found.append(_upstream_alert(state, missing))
+    if snapshot.state == "starting" and snapshot.now - snapshot.since > PREPARATION:
+        text = f"the database is being prepared since {utc_text(snapshot.since)}; logs/prepare.jsonl tells more"
+        found.append(_alert("preparation_slow", None, utc_text(snapshot.since), text))
     if snapshot.database.reachable is False:
         since = utc_text(snapshot.database.since) if snapshot.database.since else None
         found.append(_alert("database_unreachable", None, since, snapshot.database.reason))

@@ -107,6 +107,7 @@ def _utc(on: date, at: time, zone_name: str, *, is_dst: bool | None) -> datetime
     return _zone(zone_name).localize(datetime.combine(on, at), is_dst=is_dst).astimezone(UTC)
 
 
+@lru_cache(maxsize=8)  # pytz looks at the spelling again each time
 def _zone(zone_name: str) -> pytz.tzinfo.BaseTzInfo:
     try:
         return pytz.timezone(zone_name)

@@ -15,6 +15,8 @@ JUMP = 1.5
 """From one trade to the next a price seldom moves by more than half of itself."""
 AGREEMENT = 1.2
 """Two prices of the same minutes, from two sources or after a halt, are not further apart than this."""
+MOST_ODD = 0.1
+"""An answer of which a larger share contradicts what is known is not believed: its rows may be each other's."""
 FUTURE_TOLERANCE = timedelta(seconds=60)
 """Clocks differ. A time further ahead would outlast every true trade until then."""
 
@@ -43,6 +45,11 @@ def why_tick_refused(tick: Tick, *, at: datetime) -> str | None:
     return None if adds_up(tick.price, tick.change, tick.change_percent) else "change"
 
 
+def mixed_up(odd: int, total: int) -> bool:
+    """True if so many of an answer's rows contradict what is known that they may be each other's."""
+    return odd >= 2 and odd > MOST_ODD * total
+
+
 def agree(one: float, other: float) -> bool:
     """True if two prices told within minutes can be of one market."""
     return _ratio(one, other) <= AGREEMENT
@@ -61,8 +68,11 @@ def jumps(
     """
     if day is not None and day[0] <= price <= day[1]:
         return False
-    known = [each for each in (last, previous_close) if each is not None]
-    return bool(known) and all(_ratio(price, each) > JUMP for each in known)
+    if last is None and previous_close is None:
+        return False
+    return (last is None or _ratio(price, last) > JUMP) and (
+        previous_close is None or _ratio(price, previous_close) > JUMP
+    )
 
 
 def adds_up(price: float | None, change: float | None, percent: float | None) -> bool:
@@ -81,7 +91,7 @@ def _is_future(price_time: datetime | None, at: datetime) -> bool:
 
 
 def _ratio(one: float, other: float) -> float:
-    return max(one, other) / min(one, other)
+    return one / other if one > other else other / one
 
 
 def _near(price: float, low: float, high: float) -> bool:

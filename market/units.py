@@ -14,7 +14,12 @@ _EARLIEST_S = datetime(1990, 1, 1, tzinfo=UTC).timestamp()
 _LATEST_S = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 """Between them lies every trade that a feed can report; milliseconds taken for seconds do not."""
 
-_FLOAT32 = struct.Struct("<f")
+_as_float32 = struct.Struct("<f").pack
+_SURELY_SAME = 2.0**-25
+"""Relative: a number so near to a 32-bit float is nearer to it than to any other."""
+_FROM_SIX, _FROM_SEVEN = ("%.6g", "%.7g", "%.8g"), ("%.7g", "%.8g")
+_SEVEN_DIGITS_FROM, _SEVEN_DIGITS_TO = 1e-3, 8_388_608.0
+"""Between them 32-bit floats lie closer together than decimals of seven digits: 7 digits find the shorter ones too."""
 
 
 def finite(x: object) -> float | None:
@@ -39,13 +44,13 @@ def shortest_float32(x: float) -> float | None:
 
     A protobuf `float` widened to 64 bits shows digits that were never sent. None if not finite as 32 bits.
     """
-    if not abs(x) <= FLOAT32_MAX:
+    size = abs(x)
+    if not size <= FLOAT32_MAX:
         return None
-    sent = _FLOAT32.pack(x)
     # 6 digits survive any float32, 9 always tell two apart (IEEE 754: FLT_DIG, FLT_DECIMAL_DIG).
-    for digits in (6, 7, 8):
-        short = float(f"{x:.{digits}g}")
-        if _FLOAT32.pack(short) == sent:
+    for form in _FROM_SEVEN if _SEVEN_DIGITS_FROM <= size < _SEVEN_DIGITS_TO else _FROM_SIX:
+        short = float(form % x)
+        if abs(short - x) <= size * _SURELY_SAME or _as_float32(short) == _as_float32(x):
             return short
     return float(f"{x:.9g}")
 

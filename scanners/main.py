@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.files import FileLock, acquire_or_say
 from core.notify import Notifier
-from core.program import run
+from core.program import LoopFactory, run
 from core.progress import Reporter
 from core.settings import Settings
 from scanners.context import Context, Work, no_report, run_scanner
@@ -36,10 +36,10 @@ async def scan(
         lock.release()
 
 
-def main(name: str) -> int:
+def main(name: str, *, loop: LoopFactory | None = None) -> int:
     """Run scanner `name` as a process of its own; return its exit code."""
 
     async def supervised(settings: Settings, stop: asyncio.Event, notifier: Notifier) -> int | None:
         return await scan(name, settings, stop, notifier)
 
-    return run(supervised, service=name)
+    return run(supervised, service=name, loop=loop)

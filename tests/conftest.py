@@ -1,6 +1,11 @@
 """Fixtures that every test may use, one module a part."""
 
+import signal
 import sys
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if sys.platform != "win32":
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup, or in the background, children would inherit deaf ears
 
 collect_ignore_glob = [] if sys.platform == "win32" else ["*_windows.py"]
 """What only a Windows Python can run: `make test-windows`."""

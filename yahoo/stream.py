@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
@@ -27,6 +28,10 @@ ORIGIN = "https://finance.yahoo.com"
 
 MAX_UNKNOWN_FIELDS = 100
 """So many numbers are counted, should a stream invent one with each frame."""
+UNNAMED = (46, 47)
+"""Numbers that the stream sends and yfinance's schema does not name. They are counted like any other, sooner found."""
+ABSENT = {"price": "nan", "change": "nan", "change_percent": "nan", "day_volume": "-1", "market_hours": "-1"}
+"""What a field that was not sent is read as: never what the stream says of a trade. 0 would be."""
 
 
 def subscribe_text(symbols: Iterable[str]) -> str:
@@ -45,14 +50,20 @@ def _time_of(epoch_ms: int) -> datetime | None:
 
 @cache
 def _pricing_data() -> Any:
-    """Return yfinance's `PricingData` with a presence for each field: by itself it reads what is absent as 0."""
+    """Return yfinance's `PricingData` with the defaults of ABSENT: by itself it reads what is absent as 0."""
     known = load_pricing_data().DESCRIPTOR
     file = descriptor_pb2.FileDescriptorProto()
     known.file.CopyToProto(file)
+    file.syntax, file.edition = "editions", descriptor_pb2.EDITION_2023  # proto3 knows no defaults
     message = next(each for each in file.message_type if each.name == known.name)
-    for number, field in enumerate(message.field):
-        message.oneof_decl.add(name=f"_{field.name}")
-        field.oneof_index, field.proto3_optional = number, True
+    for field in message.field:
+        if field.type == Field.TYPE_ENUM:  # the default of an enum is one of its names
+            field.type = Field.TYPE_INT32
+            field.ClearField("type_name")
+        if field.name in ABSENT:
+            field.default_value = ABSENT[field.name]
+    for number in UNNAMED:
+        message.field.add(name=f"unnamed_{number}", number=number, type=Field.TYPE_FLOAT, label=Field.LABEL_OPTIONAL)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(known.full_name))
@@ -65,7 +76,7 @@ class FrameParser:
     """
 
     def __init__(self) -> None:
-        self._pricing_data = _pricing_data()
+        self._message_of = _pricing_data().FromString
         self.skipped: Counter[str] = Counter()
         self.unknown_fields: Counter[int] = Counter()
 
@@ -79,9 +90,8 @@ class FrameParser:
         if not isinstance(envelope, dict) or envelope.get("type") != "pricing":
             self.skipped["other_type"] += 1
             return None
-        message = self._pricing_data()
         try:
-            message.ParseFromString(binascii.a2b_base64(envelope["message"], strict_mode=True))
+            message = self._message_of(binascii.a2b_base64(envelope["message"], strict_mode=True))
         except (KeyError, TypeError, ValueError, DecodeError):
             self.skipped["not_pricing_data"] += 1
             return None
@@ -89,26 +99,30 @@ class FrameParser:
         return self._tick(message)
 
     def _count_unknown(self, message: Any) -> None:
+        if message.HasField("unnamed_46"):
+            self.unknown_fields[46] += 1
+        if message.HasField("unnamed_47"):
+            self.unknown_fields[47] += 1
         for field in UnknownFieldSet(message):  # type: ignore[attr-defined]  # a sequence, whatever its stub says
             number = field.field_number
             if number in self.unknown_fields or len(self.unknown_fields) < MAX_UNKNOWN_FIELDS:
                 self.unknown_fields[number] += 1
 
     def _tick(self, message: Any) -> Tick | None:
-        price = shortest_float32(message.price)
-        at = _time_of(message.time)
-        if not message.id or at is None:
+        ticker, price, at = message.id, shortest_float32(message.price), _time_of(message.time)
+        if not ticker or at is None:
             self.skipped["no_id_or_time"] += 1
             return None
         if price is None or price <= 0:
             self.skipped["no_price"] += 1
             return None
+        day_volume, market_hours = message.day_volume, message.market_hours
         return Tick(
-            ticker=message.id,
+            ticker=ticker,
             price=price,
             price_time=at,
-            change=shortest_float32(message.change) if message.HasField("change") else None,
-            change_percent=shortest_float32(message.change_percent) if message.HasField("change_percent") else None,
-            day_volume=message.day_volume if message.HasField("day_volume") and message.day_volume >= 0 else None,
-            market_hours=message.market_hours if message.HasField("market_hours") else None,
+            change=shortest_float32(message.change),
+            change_percent=shortest_float32(message.change_percent),
+            day_volume=day_volume if day_volume >= 0 else None,
+            market_hours=market_hours if market_hours >= 0 else None,
         )

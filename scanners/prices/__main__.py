@@ -2,6 +2,7 @@
 
 import sys
 
+from net.paced import paced_loop
 from scanners.main import main
 
-sys.exit(main("prices"))
+sys.exit(main("prices", loop=paced_loop))

@@ -14,7 +14,7 @@ from typing import Any
 
 from core.logs import get_logger
 from core.notify import Notifier
-from market.quality import why_refused
+from market.quality import mixed_up, why_refused
 from market.quotes import Quote
 from market.sessions import Session
 from net.client import HttpClient
@@ -36,8 +36,6 @@ ASK_AGAIN_S = 10.0
 """A doubt that a quote could not end is asked again after this."""
 TAKE_OVER_S = 30.0
 """A ticker that the stream leaves out is asked this often: at least once in each cycle, as the budget allows."""
-MOST_ODD = 0.1
-"""An answer of which a larger share contradicts what is known is not believed: its rows may be each other's."""
 LONGEST_ASK_S = 60.0
 """A batch that could not be asked within this goes to the end of the line."""
 
@@ -138,7 +136,7 @@ class Audit:
         self._failures["foreign"] += len(answer.foreign)
         quotes = [quote for quote in answer.quotes if self._is_sound(quote, why_refused(quote, at=now))]
         odd = [quote for quote in quotes if self._book.contradicts(quote)]
-        if len(odd) >= 2 and len(odd) > MOST_ODD * len(quotes):
+        if mixed_up(len(odd), len(quotes)):
             self._failures["batch_contradicts"] += 1
             log.warning("quotes_contradict", tickers=len(quotes), odd=len(odd))
             for quote in odd:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import isclose
 from typing import Literal
+
+from msgspec.structs import replace
 
 from market.quality import agree, jumps, why_tick_refused
 from market.quotes import Quote, Tick
@@ -71,8 +73,9 @@ def kind_of(tick: Tick, sessions: Sequence[Session]) -> Kind | None:
     flag decides beside it: at 16:05 both the closing auction and the first trade after it arrive.
     """
     at, flag = tick.price_time, tick.market_hours
-    if any(session.opens_at <= at < session.closes_at for session in sessions):
-        return "regular"
+    for session in sessions:
+        if session.opens_at <= at < session.closes_at:
+            return "regular"
     for session in sessions:
         if flag == REGULAR and session.closes_at <= at <= session.closes_at + PRICE_GRACE:
             return "regular"

@@ -49,7 +49,8 @@ class ShardConnection:
         self._prices, self._proxy = settings.prices, settings.network.proxy
         self._trust, self._clock, self._pace = trust, clock, pace
         self._on_tick, self._on_failure, self._flight = on_tick, on_failure, flight
-        self._asked = (*(ticker for ticker in tickers if ticker != self._prices.canary), self._prices.canary)
+        self._canary = settings.prices.canary
+        self._asked = (*(ticker for ticker in tickers if ticker != self._canary), self._canary)
         self._wanted = frozenset(self._asked)
         self._backoff = Backoff()
         self._patience_s = CANARY_ALIVE_S
@@ -139,14 +140,15 @@ class ShardConnection:
         tick = self.parser.parse(frame)
         if tick is None:
             return
-        if tick.ticker in self._wanted:  # what nobody asked for proves nothing
+        ticker = tick.ticker
+        if ticker in self._wanted:  # what nobody asked for proves nothing
             self.last_tick_s = self._clock.monotonic_s()
-            self.heard.add(tick.ticker)
-        if tick.ticker == self._prices.canary:
+            self.heard.add(ticker)
+        if ticker == self._canary:
             self.canary_heard_s = self.last_tick_s
             self._proven_s = self._clock.monotonic_s()
             self._patience_s = CANARY_ALIVE_S
-            if tick.ticker not in self.tickers:
+            if ticker not in self.tickers:
                 return
         self._on_tick(tick)
 

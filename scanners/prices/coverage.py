@@ -19,6 +19,9 @@ class Verdict(NamedTuple):
     why: str
 
 
+FRESH = Verdict("fresh", "traded")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """Counts by state, and `why` by state and reason; `age_s` of the last trade of those without one today."""
@@ -43,23 +46,24 @@ class Moment:
 
 def coverage(book: PriceBook, moment: Moment) -> Coverage:
     """Sort each ticker by what is known of it; the four counts add up to all."""
-    states: Counter[str] = Counter()
-    why: Counter[str] = Counter()
+    verdicts: Counter[Verdict] = Counter()
     unchanged: list[str] = []
     ages_s: list[float] = []
     for ticker, seen in book.seen.items():
         verdict = verdict_of(ticker, seen, moment)
-        states[verdict.state] += 1
-        why[f"{verdict.state}_{verdict.why}"] += 1
+        verdicts[verdict] += 1
         if verdict.state == "unchanged":
             unchanged.append(ticker)
         elif verdict.state == "no_trade" and (traded_at := _last_trade(seen)) is not None:
             ages_s.append((moment.now - traded_at).total_seconds())
     ages_s.sort()
+    states: Counter[str] = Counter()
+    for verdict, count in verdicts.items():
+        states[verdict.state] += count
     counts = {state: states[state] for state in ("fresh", "unchanged", "no_trade", "unknown")}
     return Coverage(
         counts=CoverageCounts(**counts, total=len(book.seen)),
-        why=dict(sorted(why.items())),
+        why=dict(sorted((f"{verdict.state}_{verdict.why}", count) for verdict, count in verdicts.items())),
         age_s={name: percentile(ages_s, share) for name, share in (("p50", 50), ("p90", 90), ("max", 100))},
         unchanged_tickers=tuple(unchanged),
     )
@@ -72,7 +76,7 @@ def verdict_of(ticker: str, seen: Seen, moment: Moment) -> Verdict:
     the table is the one that was confirmed. A quote of this very cycle needs no connection.
     """
     if seen.price_time is not None and (moment.now - seen.price_time).total_seconds() <= moment.cycle_s:
-        return Verdict("fresh", "traded")
+        return FRESH
     opened_s = moment.opened_s.get(ticker)
     if _since(seen.quoted_s, moment.now_s - moment.cycle_s):
         known = "quoted"

@@ -42,6 +42,8 @@ LOOK_S = 0.25
 WATCH_S = 1.0
 FIRST_FLUSH_S = 0.1
 """So often it looks for the first prices to write."""
+LEAST_PAUSE = 0.25
+"""So much of the interval lies between two flushes at least: other writers want the database too."""
 JUMP_HOLD_S = 10.0
 """So long a price that jumped waits for a quote; then a second trade confirms it alone."""
 
@@ -211,12 +213,16 @@ class PriceScanner:
 
         The very first prices are written at once: a new process ends a gap.
         """
-        pause_s = min(FIRST_FLUSH_S, self._settings.flush_interval_s)
+        interval_s = min(FIRST_FLUSH_S, self._settings.flush_interval_s)
+        pause_s = interval_s
         while not await self._context.wait(pause_s):
+            began_s = self._clock.monotonic_s()
             self._sessions = self._sessions_now()
             await self._flush()
             if self._table.written:
-                pause_s = self._settings.flush_interval_s
+                interval_s = self._settings.flush_interval_s
+            took_s = self._clock.monotonic_s() - began_s
+            pause_s = max(interval_s - took_s, LEAST_PAUSE * interval_s)
 
     async def _flush(self) -> RetryLater | None:
         return await self._table.flush(self._sessions)

@@ -37,6 +37,14 @@ def test_when_the_parents_end_of_the_pipe_closes_it_ends(tmp_path: Path) -> None
         assert child.wait(30) == 1
 
 
+def test_what_the_program_starts_does_not_inherit_the_pipe(tmp_path: Path) -> None:
+    code = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import sys; print([sys.stdin.read()])'])"
+    with started(tmp_path, code) as child:
+        assert child.wait(30) == 0
+        assert child.stdout is not None
+        assert child.stdout.read() == b"['']\r\n"
+
+
 def test_a_stop_is_sigterm_to_the_program(tmp_path: Path) -> None:
     code = (
         "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(9))\n"

@@ -17,7 +17,7 @@ from core.settings import Logging
 from daemon import child_logs
 from daemon.child_logs import ChildLog
 from daemon.launch import Launch
-from daemon.process import Process
+from daemon.system import Process
 from tests.fix_clock import FakeClock
 from tests.fix_daemon import CALM, QUICK, STUBS, running_daemon, wait_until
 

@@ -101,6 +101,10 @@ def test_a_manual_stop_outlives_the_daemon(tmp_path: Path) -> None:
         daemon.in_state("prices", "running")
         assert daemon.ask("stop", "prices")["state"] == "stopping"
         daemon.in_state("prices", "held", wanted=False)
+        holds = tmp_path / ".tickerd" / "holds.json"
+        written = holds.stat().st_ino
+        assert daemon.ask("stop", "prices")["state"] == "held"
+        assert holds.stat().st_ino == written, "nothing has changed: the disk is not waited for"
         daemon.end(KILL)
     with running_daemon(tmp_path, {"prices": "stub_beats", **CALM}) as daemon:
         daemon.in_state("recorder", "running")
@@ -265,7 +269,7 @@ async def test_market_changes_are_told_once_and_follow_the_clock(tmp_path: Path)
         clock.pass_s(3600 * 6)
         orchestrator.tick()
     events = [each["event"] for each in logs]
-    assert events == ["market_opened", "loop_stalled", "market_closed"]
+    assert events == ["market_opened", "loop_stalled", "market_closed", "alert_raised"]  # nobody prepares its database
     assert logs[2]["opens_at"] == "2026-11-24T14:30:00.000Z"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from core.settings import Backup, Daily, Market, Metrics, Prices, Screener, Settings
+from core.settings import Backup, Daily, Market, Metrics, Prices, Proxies, Screener, Settings
 from daemon.child import Child, Moment, Stop, Want, step
 from daemon.plan import DailyState, daily_session, days, stall_limits, wanted
 from market.eastern import DateOutOfRange
@@ -32,7 +32,7 @@ def utc(text: str) -> datetime:
 def who(text: str, *, settings: Settings = SETTINGS, daily: DailyState | None = None) -> set[str]:
     daily = daily or DailyState(done=date(2026, 11, 20))
     wants = wanted(calendar_of(settings), settings, utc(text), daily)
-    return {name for name, want in wants.items() if want.wanted}
+    return {name for name, want in wants.items() if want.wanted and name != "proxies"}
 
 
 @pytest.mark.parametrize(
@@ -171,6 +171,25 @@ def test_a_backup_is_wanted_once_a_day_from_its_hour_on_and_only_where_it_is_ena
         wants = wanted(XNYS, enabled, utc(text), DailyState(), backup_done=done)
         assert wants["backup"].wanted is expected
     assert "backup" not in wanted(XNYS, SETTINGS, due_at, DailyState())
+
+
+@pytest.mark.parametrize(
+    ("settings", "proxy_file", "expected"),
+    [
+        (Settings(), False, True),  # lists are named
+        (Settings(proxies=Proxies(sources=[])), False, False),
+        (Settings(proxies=Proxies(sources=[])), True, True),
+        (Settings(proxies=Proxies(sources=[], own=["http://192.0.2.7:8080"])), False, True),
+        (Settings(metrics=Metrics(direct="only")), True, False),  # nobody would ask through it
+        (Settings(metrics=Metrics(enabled=False)), True, False),
+    ],
+)
+def test_a_pool_of_proxies_is_kept_at_any_hour_where_it_has_a_source_and_somebody_to_use_it(
+    settings: Settings, proxy_file: bool, expected: bool
+) -> None:
+    for text in ("2026-11-23 15:00:00", "2026-11-22 15:00:00"):
+        wants = wanted(XNYS, settings, utc(text), DailyState(), proxy_file=proxy_file)
+        assert ("proxies" in wants and wants["proxies"].wanted) is expected
 
 
 def test_warm_up_and_lingering_move_start_and_stop() -> None:

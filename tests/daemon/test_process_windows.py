@@ -96,7 +96,7 @@ async def test_a_killed_child_takes_its_kin_with_it_and_counts_as_killed(tmp_pat
     child = Child(python(code), tmp_path)
     await child.said(b"\n")
     helper = int(child.output.split()[1])
-    assert {child.process.pid, helper} <= set(child.process.look())  # the helper's console host may be there too
+    assert set(child.process.look()) == {child.process.pid, helper}
     child.process.kill()
     assert await child.end() == -9
     wait_until(lambda: not psutil.pid_exists(helper))
@@ -111,7 +111,7 @@ async def test_an_exit_is_seen_although_a_grandchild_holds_the_pipe_and_the_gran
     child = Child(python(code), tmp_path)
     assert await child.end() == 0
     helper = int(child.output)
-    assert child.process.survivors in (1, 2)  # the helper's console host may be there too
+    assert child.process.survivors == 1
     wait_until(lambda: not psutil.pid_exists(helper))
 
 

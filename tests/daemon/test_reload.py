@@ -14,7 +14,7 @@ import pytest
 from core import config
 from core.config import Loaded, all_keys
 from core.errors import FixByHand
-from core.settings import Database, Logging, Market, Metrics, Network, Prices, Settings
+from core.settings import Database, Logging, Market, Metrics, Network, Prices, Proxies, Settings
 from core.settings import State as StateSection
 from daemon.crew import PROGRAMS
 from daemon.reload import TOUCHES, Difference, Source, compare, reread_of, shown
@@ -36,7 +36,8 @@ def test_every_section_says_whom_its_change_concerns_and_no_row_is_of_a_key_that
         (Settings(prices=Prices(enabled=False)), set()),
         (Settings(metrics=Metrics(interval_s=60)), {"metrics"}),
         (Settings(metrics=Metrics(concurrency=2)), {"metrics", "daily"}),
-        (Settings(network=Network(max_requests_per_s=9)), {"prices", "metrics", "daily"}),
+        (Settings(network=Network(max_requests_per_s=9)), {"prices", "metrics", "daily", "proxies"}),
+        (Settings(proxies=Proxies(wanted=9)), {"proxies", "metrics"}),
         (Settings(market=Market(close="15:00")), {"prices", "metrics", "daily", "recorder", "screener"}),
         (Settings(market=Market(linger_s=5)), set()),
         (Settings(logging=Logging(level="debug")), set()),

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -165,6 +165,14 @@ def test_a_database_that_is_away_and_a_full_disk_are_alerts(tmp_path: Path) -> N
         ("database_unreachable", "locked"),
         ("journal_failed", "2 events could not be written to the journal"),
     ]
+
+
+def test_a_database_that_is_prepared_for_minutes_is_an_alert(tmp_path: Path) -> None:
+    starting = replace(snapshot(), state="starting", since=NOW - timedelta(minutes=5))
+    assert document(starting)["alerts"] == []
+    (alert,) = document(replace(starting, since=NOW - timedelta(minutes=5, seconds=1)))["alerts"]
+    assert (alert["alert"], alert["since"]) == ("preparation_slow", "2026-11-23T14:54:59.000Z")
+    assert document(replace(starting, state="running", since=NOW - timedelta(days=3)))["alerts"] == []
 
 
 def test_an_upstream_that_refuses_is_an_alert_of_its_own_and_its_words_are_the_reason(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from market import quality
-from market.quality import FUTURE_TOLERANCE, agree, jumps, why_tick_refused
+from market.quality import FUTURE_TOLERANCE, agree, jumps, mixed_up, why_tick_refused
 from market.quotes import Quote, Tick
 from yahoo.quote import parse_answer
 
@@ -172,3 +172,8 @@ def test_two_prices_of_one_market_are_within_a_fifth_of_each_other() -> None:
         False,
         False,
     ]
+
+
+@pytest.mark.parametrize(("odd", "total", "mixed"), [(1, 2, False), (2, 8, True), (10, 100, False), (11, 100, True)])
+def test_rows_may_be_each_others_if_two_and_more_than_a_tenth_contradict(odd: int, total: int, mixed: bool) -> None:
+    assert mixed_up(odd, total) is mixed

@@ -38,6 +38,8 @@ def test_the_short_decimal_is_the_same_float32(x: float) -> None:
     short = units.shortest_float32(x)
     assert short is not None
     assert struct.pack("<f", short) == struct.pack("<f", x)
+    decimals = (float(f"{x:.{digits}g}") for digits in range(6, 10))
+    assert next(each for each in decimals if struct.pack("<f", each) == struct.pack("<f", x)) == short
 
 
 @given(st.decimals(min_value="0.01", max_value="9999.99", places=2))

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from tests.windows.chosen import NOT_LOADED, SKIPPED
 
+POSIX = ("fcntl", "pty", "resource")
+"""Modules that test files import at their top; what needs them is skipped, the rest runs."""
+
 
 def pytest_configure() -> None:
     if sys.platform == "win32":
+        sys.modules.update({name: ModuleType(name) for name in POSIX})
         asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())  # as core.program.run_loop
 
 

@@ -24,8 +24,10 @@ TICKERS = "AAPL\nMSFT\nBRK-B\nF\nSPY\n"
 def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[testing.PracticeProcess]:
     folder = tmp_path_factory.mktemp("market")
     (folder / "tickers.txt").write_text(TICKERS, encoding="utf-8")
-    with testing.process(folder, "--universe", str(folder / "tickers.txt")) as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(testing, "READY_S", 120.0)  # under Wine, on a busy machine
+        with testing.process(folder, "--universe", str(folder / "tickers.txt")) as running:
+            yield running
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def tickerd(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=200,
     )
 
 

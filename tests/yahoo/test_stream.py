@@ -215,6 +215,13 @@ def test_fields_that_the_schema_does_not_name_are_skipped_and_counted_by_number(
     assert parser.unknown_fields == {46: 4, 47: 2, 500: 1}
 
 
+def test_an_unnamed_field_that_changes_its_kind_is_counted_all_the_same() -> None:
+    parser = FrameParser()
+    for part in (b"\xf0\x02\x05", b"\xf2\x02\x02hi", b"\xf5\x02" + struct.pack("<f", 0.0)):  # 46: whole, text, 0.0
+        assert parser.parse(packed(part)) is not None
+    assert parser.unknown_fields == {46: 3}
+
+
 def test_numbers_of_unknown_fields_without_end_take_no_memory_without_end() -> None:
     parser = FrameParser()
     for number in range(100, 400):
