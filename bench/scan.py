@@ -21,6 +21,7 @@ from time import perf_counter, process_time
 
 import numpy as np
 
+from bench import scan_jobs
 from bench.scan_backtest import generated
 from bench.scan_cold import FIELDS
 from bench.scan_rivals import RIVALS
@@ -50,7 +51,7 @@ BOUNDS = {
     "rescan_s": 0.002,
     "peak_mb": 350.0,
     "parity": 1e-9,
-}
+} | scan_jobs.BOUNDS
 AT_LEAST = {"times pandas per ticker", "times the TA-Lib loop"}
 
 
@@ -158,6 +159,7 @@ def main() -> int:
     print(f"{bars.width} tickers x {bars.rows} bars; RSI14, ATR14, SMA 20, 50, 200, inside bar; last values")
     found = core_set(bars, asked.runs, quick=asked.quick)
     found |= whole_set(bars, asked.runs) | rescan(bars, asked.runs) | cold(bars, asked.runs) | parity(bars)
+    found |= scan_jobs.figures(bars)
     missed = 0
     print(f"{len(CATALOGUE)} measures, {len(PATTERNS)} patterns; {len(FIELDS)} fields and {FLAGS} flags of them")
     for name, value in found.items():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from screener.backtest.run import Condition, Outcome
     from screener.cube.bars import Bars
     from screener.jobs.market import Columns
+    from screener.patterns.window import Limits
     from screener.store import Store
 
 NOT_INDEPENDENT = (
@@ -70,7 +71,7 @@ def backtest(
         bars = _bars(store)
         days = _days(bars, first, last)
         columns = Table(store.engine, clock.utc_now(), loaded.settings.market.timezone)
-        compiled, ranked, unknown_then = _compiled(wanted, bars, columns, biased)
+        compiled, ranked, unknown_then = _compiled(wanted, bars, columns, biased, limits)
         outcomes = run(bars, compiled, horizons=horizons or HORIZONS, days=days, ranked=ranked, limits=limits)
     if as_json:
         print_json(_document(bars, days, outcomes, unknown_then))
@@ -104,7 +105,7 @@ def _days(bars: Bars, first: datetime | None, last: datetime | None) -> tuple[in
 
 
 def _compiled(
-    wanted: Sequence[str], bars: Bars, columns: Columns, biased: bool
+    wanted: Sequence[str], bars: Bars, columns: Columns, biased: bool, limits: Limits
 ) -> tuple[Mapping[str, Condition], tuple[str, ...], tuple[str, ...]]:
     """Return the conditions by name, the rankings of the market that they want, and what was not known then."""
     from cli.scan import point_out
@@ -121,7 +122,7 @@ def _compiled(
             ranked |= set(PATTERNS[text].ranked)
         else:
             try:
-                past = compiled(text, bars, columns=columns, allow_biased=biased)
+                past = compiled(text, bars, columns=columns, allow_biased=biased, limits=limits)
             except ExpressionError as error:
                 point_out(error)
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
@@ -147,9 +148,14 @@ def _run(
     return scan_id, outcome
 
 
+def at_a_terminal() -> bool:
+    return sys.stderr.isatty()
+
+
 def point_out(error: Any) -> None:
-    """Show the expression with carets under what is wrong; the one line with the reason follows."""
-    click.echo("\n".join(error.pointed().splitlines()[:2]), err=True)
+    """Show a person the expression with carets under what is wrong; the one line with the reason follows."""
+    if at_a_terminal():
+        click.echo("\n".join(error.pointed().splitlines()[:2]), err=True)
 
 
 def _writer(settings: Settings) -> Writer:

@@ -1,1 +1,1 @@
-"""The scan engine: bar cube, measures, patterns, expressions, scan jobs and back-test, a supervised process of its own."""
+"""The scan engine: bar cube, measures, patterns, expressions, scan jobs and back-test, a process of its own."""

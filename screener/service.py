@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from core.settings import Settings
 from screener import export
 from screener.backtest import kept
 from screener.backtest.rates import HitRate
+from screener.backtest.run import Stopped
 from screener.jobs import score
 from screener.jobs.detail import of_patterns
 from screener.jobs.families import arms
@@ -51,8 +53,6 @@ class Running:
 
     scan: Scan
     log: ResultLog
-    shown: int = 0
-    """Entries of the log that were written to SQL."""
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Service:
         screener = self.settings.screener
         self.streams = Streams(most=screener.max_concurrent_streams, keep_s=screener.stream_timeout_s)
         self.running: dict[str, Running] = {}
-        self._lock = threading.Lock()
+        self._lock, self._stopping = threading.Lock(), threading.Event()
         self._rates_file = Path(self.settings.state.dir) / RATES
         self._rates_day = 0
         self.rates |= kept.known(self._rates_file)
@@ -89,6 +89,8 @@ class Service:
         running = Running(Scan(scan_id, request, load, self._tools, out), out)
         with self._lock:
             self.running[scan_id] = running
+            if self._stopping.is_set():
+                running.scan.cancel()
         log.info("scan_started", scan_id=scan_id, expression=request.whole_text())
         try:
             outcome = running.scan.run()
@@ -113,8 +115,16 @@ class Service:
         """Have the hit rates be those of the newest completed session: the back-test runs once a day."""
         market = self.store.closed()
         if market.tickers and market.bars.newest_day != self._rates_day:
-            self.rates |= kept.current(self._rates_file, market.bars)
-            self._rates_day = market.bars.newest_day
+            with suppress(Stopped):  # the next process computes them
+                self.rates |= kept.current(self._rates_file, market.bars, stopped=self._stopping.is_set)
+                self._rates_day = market.bars.newest_day
+
+    def stop(self) -> None:
+        """Have all that runs here end at its next block or fetch."""
+        self._stopping.set()
+        with self._lock:
+            for running in self.running.values():
+                running.scan.cancel()
 
     def save_times(self) -> None:
         self._tools.history.save()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
 from functools import partial
@@ -37,6 +37,8 @@ log = get_logger(__name__)
 
 SERVICE = "screener"
 POLL_S = 0.5
+LONGEST_STEP_S = 600.0
+"""The back-test of all patterns takes seconds, on a busy machine a minute. What takes longer hangs: it gets no beat."""
 AT_ONCE = 8
 """Scans of others that run at one time; more of them wait."""
 NAMED_MOVES = 20
@@ -53,6 +55,7 @@ class Engine:
         self._asked: dict[str, asyncio.Task[None]] = {}
         self._shown: dict[str, int] = {}
         self._housekept_at: datetime | None = None
+        self._rated_at: datetime | None = None
         self.done = self.failed = 0
 
     async def step(self) -> None:
@@ -68,12 +71,11 @@ class Engine:
         await asyncio.to_thread(self.run_due)
         await asyncio.to_thread(self._keep_house)
         if not self._asked:
-            await asyncio.to_thread(self._service.renew_rates)
+            await asyncio.to_thread(self.renew_rates)
 
     async def finish(self) -> None:
-        """Stop the scans that run and wait for their ends."""
-        for scan_id in list(self._asked):
-            self._service.cancel(scan_id)
+        """Stop what runs and wait for its end."""
+        self._service.stop()
         await asyncio.gather(*self._asked.values(), return_exceptions=True)
         self._service.save_times()
 
@@ -174,6 +176,13 @@ class Engine:
             closed_at=completed_at(engine, "daily", over.session_date) if over else None,
         )
 
+    def renew_rates(self) -> None:
+        """Have the hit rates counted once a session's bars are whole: while they come, each look would cost seconds."""
+        closed_at = self._now().closed_at
+        if closed_at is not None and closed_at != self._rated_at:
+            self._service.renew_rates()
+            self._rated_at = closed_at
+
     def _keep_house(self) -> None:
         """Once a day let go of old result files."""
         now = self._clock.utc_now()
@@ -192,6 +201,36 @@ def _once(held: dict[str, Market], key: str, load: Callable[[], Market]) -> Mark
     return held[key]
 
 
+class Pulse:
+    """Beats while there is work, not more often than is needed."""
+
+    def __init__(self, engine: Engine, notifier: Notifier, every_s: float, clock: Clock) -> None:
+        self._engine, self._notifier, self._every_s, self._clock = engine, notifier, every_s, clock
+        self._beaten_s = -math.inf
+
+    def beat(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s - self._beaten_s >= self._every_s:
+            self._beaten_s = now_s
+            self._notifier.beat(facts={"scans_done": self._engine.done, "scans_failed": self._engine.failed})
+
+
+async def _step(engine: Engine) -> None:
+    try:
+        await engine.step()
+    except RetryLater as error:
+        log.warning("screener_waits", error=str(error))
+
+
+async def _first_of(*waited: asyncio.Future[Any] | Coroutine[Any, Any, Any]) -> None:
+    """Wait for one of them; a pause that was not needed any more is let go, work goes on."""
+    futures = [asyncio.ensure_future(one) for one in waited]
+    try:
+        await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await tasks.cancel_all([futures[-1]])
+
+
 async def main(settings: Settings, stop: asyncio.Event, notifier: Notifier, clock: Clock | None = None) -> None:
     """Work until asked to stop; a database that is away is waited for."""
     clock = clock or SystemClock()
@@ -202,16 +241,21 @@ async def main(settings: Settings, stop: asyncio.Event, notifier: Notifier, cloc
         abandoned = await asyncio.to_thread(scans.abandon, writer, at=clock.utc_now())
         notifier.ready()
         log.info("screener_started", abandoned=abandoned)
-        beat_s, beaten_s = beat_interval_s(settings.supervisor.heartbeat_timeout_s), -math.inf
+        pulse = Pulse(engine, notifier, beat_interval_s(settings.supervisor.heartbeat_timeout_s), clock)
+        stopping = asyncio.ensure_future(stop.wait())
         while not stop.is_set():
-            try:
-                await engine.step()
-            except RetryLater as error:
-                log.warning("screener_waits", error=str(error))
-            if clock.monotonic_s() - beaten_s >= beat_s:
-                beaten_s = clock.monotonic_s()
-                notifier.beat(facts={"scans_done": engine.done, "scans_failed": engine.failed})
-            await clock.sleep(POLL_S)
+            step = asyncio.ensure_future(_step(engine))
+            begun_s = clock.monotonic_s()
+            while not step.done() and not stop.is_set():
+                if clock.monotonic_s() - begun_s < LONGEST_STEP_S:
+                    pulse.beat()
+                await _first_of(step, stopping, clock.sleep(POLL_S))
+            if stop.is_set():
+                await engine.finish()
+            await step
+            pulse.beat()
+            await _first_of(stopping, clock.sleep(POLL_S))
         notifier.stopping()
         await engine.finish()
+        await tasks.cancel_all([stopping])
     log.info("screener_stopped", scans_done=engine.done, scans_failed=engine.failed)

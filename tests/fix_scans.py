@@ -70,6 +70,16 @@ def wandering(count: int, *, bars: int = 60, seed: int = 7) -> dict[str, list[fl
     return {f"T{number:04d}": (50 * np.exp(np.cumsum(row))).tolist() for number, row in enumerate(steps)}
 
 
+def leaders(count: int, *, others: int) -> Bars:
+    """So many tickers that double within a year, before others that stand still: Minervini's are the first."""
+    closes = np.full((260, count + others), 100.0, np.float32)
+    closes[:, :count] = np.linspace(100, 200, 260)[:, None] + np.arange(count) / 10
+    days = np.repeat(np.arange(20000, 20260, dtype=np.int32)[:, None], count + others, axis=1)
+    tickers = tuple(f"T{number}" for number in range(count + others))
+    counts = np.full(count + others, 260, np.int32)
+    return Bars(tickers, days, closes, closes + 1, closes - 1, closes, np.full(closes.shape, 1e6), counts)
+
+
 def daily_bars(closes: Mapping[str, Sequence[float]], *, last_day: date = LAST_DAY) -> list[DailyBar]:
     """The same bars as rows of SQL, on consecutive days up to `last_day`."""
     rows = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -40,12 +40,17 @@ class Kept(msgspec.Struct, frozen=True):
     entries: list[Entry]
 
 
-def current(file: Path, bars: Bars, names: Sequence[str] = DAILY) -> Rates:
-    """Return the rates as of the newest completed session, from the file or computed and written there."""
+def current(
+    file: Path, bars: Bars, names: Sequence[str] = DAILY, *, stopped: Callable[[], bool] = lambda: False
+) -> Rates:
+    """Return the rates as of the newest completed session, from the file or computed and written there.
+
+    Stopped, and nothing written, if `stopped` says so before it is done.
+    """
     completed = without_provisional(bars)
     held = read(file)
     if held is None or held.day != completed.newest_day:
-        held = Kept(form=FORM, day=completed.newest_day, entries=_computed(completed, names))
+        held = Kept(form=FORM, day=completed.newest_day, entries=_computed(completed, names, stopped))
         write_atomic(file, msgspec.json.encode(held))
     return _rates(held)
 
@@ -72,9 +77,9 @@ def without_provisional(bars: Bars) -> Bars:
     return bars.until(int(bars.session[-1][bars.provisional].min()) - 1)
 
 
-def _computed(bars: Bars, names: Sequence[str]) -> list[Entry]:
+def _computed(bars: Bars, names: Sequence[str], stopped: Callable[[], bool]) -> list[Entry]:
     ranked = sorted({one for name in names for one in PATTERNS[name].ranked})
-    found = rates(run(bars, {name: PATTERNS[name].fire for name in names}, ranked=ranked))
+    found = rates(run(bars, {name: PATTERNS[name].fire for name in names}, ranked=ranked, stopped=stopped))
     return [Entry(name, side, **asdict(one)) for (name, side), one in found.items()]
 
 

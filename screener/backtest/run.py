@@ -11,6 +11,7 @@ from math import sqrt
 
 import numpy as np
 
+from core.errors import TickerdError
 from screener.backtest.outcomes import Base, Events, Returns, Tallies, Tally, count, forward_returns
 from screener.backtest.rates import HitRate, hit_rate
 from screener.cube.bars import Bars
@@ -27,6 +28,10 @@ KEPT_BYTES = 31 << 20
 """glibc gives the pages of each freed array back and asks for them again, a third of all the time, until one of almost
 32 MB was freed; from then on it keeps what it has. Other allocators do not mind."""
 Condition = Callable[[Window], Signs | Flags]
+
+
+class Stopped(TickerdError):
+    """Somebody asked a back-test to end before its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +54,11 @@ def run(
     days: tuple[int, int] | None = None,
     ranked: Sequence[str] = (),
     limits: Limits | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> list[Outcome]:
     """Return what became of each condition, in the order given, by side and horizon; sides without events left out.
+
+    `stopped` is asked before each block: Stopped if it says so, half a market is no answer.
 
     `days`: first and last session of an event, as day numbers. `ranked`: the measures of the whole market (RS rating)
     that the conditions ask for: they are computed before the market is cut into blocks.
@@ -61,6 +69,8 @@ def run(
     places = market.compute(bars, list(ranked), bars.rows) if ranked else {}
     tallies = Tallies()
     for columns in blocks(bars):
+        if stopped():
+            raise Stopped("the back-test was stopped", right="run it again")
         cut = {name: values[:, columns] for name, values in places.items()}
         part = bars.columns(columns)
         _count(tallies, Window(part, min(DEPTH, part.rows - 1), ranked=cut, limits=limits), conditions, horizons, days)

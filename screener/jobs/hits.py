@@ -22,8 +22,8 @@ RATING = "tech_rating"
 SHOWN = ("close", "change_percent", "volume")
 """What each result shows beside the fields of its expression."""
 
-Detail = Callable[[Market, Sequence[str]], Mapping[str, Mapping[str, Any]]]
-"""(market of the hits, fields of the expression) -> for each ticker what its patterns say: entry, stop, targets, ..."""
+Detail = Callable[[Market, Places, Sequence[str]], Mapping[str, Mapping[str, Any]]]
+"""(market, hits, fields of the expression) -> for each hit what its patterns say: entry, stop, targets, ..."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,25 +55,25 @@ def find(plan: Plan, market: Market, places: Places, detail: Detail | None) -> F
     columns, hit_rows = np.nonzero(answer.T)  # by ticker, in the order of work
     hits = places[columns]
     keys = _keys(plan, market, rows)
-    ratings = _ratings(plan, market, hits)
-    results = _results(plan, market, rows, hit_rows, hits)
+    results, ratings = _results(plan, market, rows, hit_rows, hits)
     for result, row, place, rating in zip(results, hit_rows.tolist(), hits.tolist(), ratings.tolist(), strict=True):
         result["key"] = None if keys is None else number_or_none(keys[row, place])
         result[RATING] = number_or_none(rating)
     if detail is not None and results and not plan.is_range:
-        told = detail(market.take(hits), plan.condition.fields)
+        told = detail(market, hits, plan.condition.fields)
         for result in results:
             result.update(told.get(result["ticker"], {}))
     return Found(hit=answer.any(axis=0), results=results, positions=columns.tolist(), ratings=ratings.tolist())
 
 
-def _results(plan: Plan, market: Market, rows: int, hit_rows: NDArray[np.intp], hits: Places) -> list[dict[str, Any]]:
-    """What is not computed for the market is computed for the hits alone: they are few."""
+def _results(
+    plan: Plan, market: Market, rows: int, hit_rows: NDArray[np.intp], hits: Places
+) -> tuple[list[dict[str, Any]], Floats]:
+    """Return the results and the tech_rating of each. What is not computed for the market is computed for the few."""
+    rated = not plan.is_range and market.kind_or_none(RATING) is not None
     names = [name for name in dict.fromkeys((*SHOWN, *plan.fields)) if market.kind_or_none(name)]
-    if not market.has(names):
-        tickers, hits = np.unique(hits, return_inverse=True)
-        market = market.take(tickers)
-        market.prepare(names, rows)
+    market, hits = market.serving([*names, RATING] if rated else names, rows, hits)
+    ratings = market.numbers(RATING, 1)[-1][hits] if rated else np.full(len(hits), np.nan)
     told = zip(*(_told(market, name, rows, hit_rows, hits) for name in names), strict=True)
     sessions = market.sessions(rows)[hit_rows, hits].tolist()
     return [
@@ -84,7 +84,7 @@ def _results(plan: Plan, market: Market, rows: int, hit_rows: NDArray[np.intp], 
             "flags": market.flag_words(place),
         }
         for place, session, values_ in zip(hits.tolist(), sessions, told, strict=True)
-    ]
+    ], ratings
 
 
 def _told(market: Market, name: str, rows: int, hit_rows: NDArray[np.intp], hits: Places) -> list[Any]:
@@ -103,15 +103,6 @@ def _told(market: Market, name: str, rows: int, hit_rows: NDArray[np.intp], hits
 
 def _keys(plan: Plan, market: Market, rows: int) -> Floats | None:
     return None if plan.order is None else values(plan.order, market, rows=rows, by_session=plan.is_range)
-
-
-def _ratings(plan: Plan, market: Market, hits: Places) -> Floats:
-    """The rating of the hits alone: few, so that it is computed for them and not for the market."""
-    if not len(hits) or plan.is_range or market.kind_or_none(RATING) is None:
-        return np.full(len(hits), np.nan)
-    known = market.has((RATING,))
-    ratings: Floats = market.numbers(RATING, 1)[-1][hits] if known else market.take(hits).numbers(RATING, 1)[-1]
-    return ratings
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,7 @@ What was computed is kept, so that a hundred scans of one moment compute each fi
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol
@@ -19,6 +19,8 @@ from screener.expressions.fields import Bools, Field, Floats, Kind, TextColumn
 from screener.measures.flags import flags_of, words
 
 Matrix = NDArray[np.float64]
+ALL_PAYS_FROM = 0.1
+"""Of the tickers: what was computed for so many, a few at a time, has cost what all of them cost at once."""
 
 
 class Family(Protocol):
@@ -64,14 +66,11 @@ class Vocabulary(Mapping[str, Field]):
 
     def __init__(self, families: Sequence[Family], columns: Mapping[str, Field]) -> None:
         self._families, self._columns = families, columns
+        self._found: dict[str, tuple[Family, Field]] = {}
 
     def __getitem__(self, name: str) -> Field:
-        found = self.family_of(name)
-        if found is not None:
-            field = found.find(name)
-            assert field is not None
-            return field
-        return self._columns[name]
+        self.family_of(name)
+        return self._found[name][1] if name in self._found else self._columns[name]
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and (self.family_of(name) is not None or name in self._columns)
@@ -85,7 +84,14 @@ class Vocabulary(Mapping[str, Field]):
 
     def family_of(self, name: str) -> Family | None:
         """Return who computes it; None for a column of the table."""
-        return next((family for family in self._families if family.find(name) is not None), None)
+        if name not in self._found:
+            for family in self._families:
+                if (field := family.find(name)) is not None:
+                    self._found[name] = family, field
+                    break
+            else:
+                return None
+        return self._found[name][0]
 
 
 class Market:
@@ -101,8 +107,9 @@ class Market:
         self._lock = threading.RLock()
         self._before: Market | None = None
         self._flags: NDArray[np.uint8] | None = None
-        self.told: dict[str, Any] = {}
+        self.told: dict[Any, Any] = {}
         """What was found out about the whole market once, by what it is of."""
+        self._served = 0
         self.computed = 0
         """How many fields were computed or read; what was kept is not counted again."""
 
@@ -141,10 +148,33 @@ class Market:
         """Return the same fields over other bars, say fresher ones of a few tickers."""
         return Market(bars, self._families, self._columns, keep=self.keep)
 
+    def with_families(self, families: Sequence[Family], *, anew: Collection[str]) -> Market:
+        """Return the same bars with what was computed, but for the fields `anew`: those `families` say differently."""
+        other = Market(self.bars, families, self._columns, keep=self.keep)
+        with self._lock:
+            other._computed = {name: matrix for name, matrix in self._computed.items() if name not in anew}
+            other._rows = {name: rows for name, rows in self._rows.items() if name not in anew}
+            other._read, other._current, other._before = dict(self._read), self._current, self._before
+        return other
+
     def has(self, names: Iterable[str]) -> bool:
         """Whether all of these are computed or read already."""
         with self._lock:
             return all(name in self._computed or name in self._read for name in names)
+
+    def serving(self, names: Sequence[str], rows: int, which: NDArray[np.intp]) -> tuple[Market, NDArray[np.intp]]:
+        """Return a market that has `names` for the tickers at `which`, and their places there.
+
+        A few tickers are computed for themselves, until so many were asked for that all of them cost less.
+        """
+        self._served += len(which)
+        if self.has(names) or (self.keep and self._served > self.tickers * ALL_PAYS_FROM):
+            self.prepare(names, rows)
+            return self, which
+        tickers, places = np.unique(which, return_inverse=True)
+        few = self.take(tickers)
+        few.prepare(names, rows)
+        return few, places
 
     def kind_or_none(self, name: str) -> Kind | None:
         """Return the kind of a field; None if there is no such field here."""

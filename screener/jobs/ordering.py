@@ -37,6 +37,11 @@ class Order:
     places: Places
     armed: Bools
 
+    def among(self, asked: Bools, *, most: int) -> Order:
+        """Return the order of the tickers asked for, the first `most` of them; 0 = all."""
+        kept = np.flatnonzero(asked[self.places])[: most or None]
+        return Order(places=self.places[kept], armed=self.armed[kept])
+
 
 def work_order(plan: Plan, market: Market, closed: Market, chances: Chances, *, prioritise: bool) -> Order:
     """Return the order; a ticker without a bar of the newest session is left out, it is halted or gone.
@@ -51,8 +56,6 @@ def work_order(plan: Plan, market: Market, closed: Market, chances: Chances, *, 
             closed.told[text] = _ordered(plan, closed, chances)
         places, can_fire = closed.told[text]
     places = places[wanted[places]]
-    if plan.request.max_symbols:
-        places = places[: plan.request.max_symbols]
     return Order(places=places, armed=can_fire[places])
 
 

@@ -16,7 +16,7 @@ from screener.expressions.fields import Bools
 from screener.expressions.tree import Name, walk
 from screener.jobs.families import families
 from screener.jobs.market import Columns, Family, Market
-from screener.patterns.window import Window
+from screener.patterns.window import Limits, Window
 
 
 @dataclass
@@ -53,9 +53,16 @@ class Past:
         return found
 
 
-def compiled(text: str, bars: Bars, *, columns: Columns | None = None, allow_biased: bool = False) -> Past:
+def compiled(
+    text: str,
+    bars: Bars,
+    *,
+    columns: Columns | None = None,
+    allow_biased: bool = False,
+    limits: Limits | None = None,
+) -> Past:
     """Return the expression for the past; ExpressionError if it is wrong or was not known then."""
-    standard = families()
+    standard = families(limits)
     checked = check(text, Market(bars, standard, columns).vocabulary)
     if not allow_biased:
         refuse_biased(checked)

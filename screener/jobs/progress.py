@@ -7,8 +7,9 @@ is the share of the time: t / (t + time left).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 STAGES = ("universe_loading", "data_fetching", "symbol_scanning", "finalization")
@@ -29,6 +30,9 @@ class Stage:
     ended_s: float | None = None
     done: int = 0
     total: int = 0
+
+    def copy(self) -> Stage:
+        return Stage(self.name, self.expected_s, self.started_s, self.ended_s, self.done, self.total)
 
     @property
     def share(self) -> float:
@@ -172,6 +176,13 @@ class Tracker:
             for stage in self.stages.values()
             if stage.state == "pending" and stage.name != current
         )
+
+    def frozen(self, now_s: float) -> Callable[[], dict[str, Any]]:
+        """Return what makes the payload of now, at any later time."""
+        self.overall(now_s)  # what was told is never taken back, read or not
+        still = Tracker.__new__(Tracker)
+        still.__dict__ = self.__dict__ | {"stages": {name: stage.copy() for name, stage in self.stages.items()}}
+        return partial(still.payload, now_s)
 
     def payload(self, now_s: float) -> dict[str, Any]:
         """Return what a client is told: seed names first, then what is more."""

@@ -16,6 +16,7 @@ from screener.expressions.check import Checked, check
 from screener.expressions.fields import Field
 from screener.jobs.past import refuse_biased
 from screener.jobs.stopping import Criteria
+from screener.patterns.window import Limits
 
 NotNegative = Annotated[int, Meta(ge=0)]
 
@@ -59,6 +60,13 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             timeout_s=self.timeout_s,
             top=self.top,
         )
+
+    @property
+    def limits(self) -> Limits | None:
+        """What a bar must trade for the LC flags; None: what they take by themselves."""
+        given = {"min_volume": self.min_volume, "min_dollar_volume": self.min_dollar_volume}
+        asked = {name: least for name, least in given.items() if least is not None}
+        return Limits(**asked) if asked else None
 
     def whole_text(self) -> str:
         """Return the expression with the filters joined to it: a filter is an expression too."""

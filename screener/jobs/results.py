@@ -7,8 +7,9 @@ the log's time is over.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from core.errors import RetryLater
@@ -24,14 +25,22 @@ class TooManyReaders(RetryLater):
     """All streams that the settings allow are in use."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+Data = Mapping[str, Any]
+
+
+@dataclass
 class Entry:
-    """`seq` counts from 1 without a gap; `at_s`: monotonic seconds."""
+    """`seq` counts from 1 without a gap; `at_s`: monotonic seconds. `told`: the data, or what makes it: most entries of
+    a scan are never read."""
 
     seq: int
     kind: EntryKind
     at_s: float
-    data: Mapping[str, Any]
+    told: Data | Callable[[], Data]
+
+    @cached_property
+    def data(self) -> Data:
+        return self.told() if callable(self.told) else self.told
 
 
 class ResultLog:
@@ -44,17 +53,21 @@ class ResultLog:
         self._complete = False
         self.ended_s: float | None = None
 
-    def append(self, kind: EntryKind, data: Mapping[str, Any], *, at_s: float) -> int:
+    def append(self, kind: EntryKind, told: Data | Callable[[], Data], *, at_s: float) -> int:
         """Add an entry and wake the readers; return its number. Nothing follows "complete"."""
+        return self.extend(kind, [told], at_s=at_s)[-1]
+
+    def extend(self, kind: EntryKind, told: Sequence[Data | Callable[[], Data]], *, at_s: float) -> range:
+        """Add entries and wake the readers once; return their numbers."""
         with self._changed:
             if self._complete:
                 raise ValueError(f"{self.scan_id} is complete, nothing follows")
-            entry = Entry(seq=len(self._entries) + 1, kind=kind, at_s=at_s, data=data)
-            self._entries.append(entry)
+            had = len(self._entries)
+            self._entries += [Entry(seq, kind, at_s, each) for seq, each in enumerate(told, start=had + 1)]
             if kind == "complete":
                 self._complete, self.ended_s = True, at_s
             self._changed.notify_all()
-            return entry.seq
+            return range(had + 1, len(self._entries) + 1)
 
     @property
     def newest(self) -> int:

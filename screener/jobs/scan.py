@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +18,11 @@ from core.clock import Clock, SystemClock
 from core.errors import TickerdError
 from core.logs import get_logger
 from core.settings import Screener
+from market.tickers import BadTicker, normalise_ticker
 from screener.cube.bars import date_of
 from screener.jobs import hits, priority, stopping
 from screener.jobs.executor import choose
+from screener.jobs.families import limited
 from screener.jobs.feed import Feed, NoFeed, batches, merged
 from screener.jobs.hits import Detail
 from screener.jobs.market import Market, Matrix
@@ -84,6 +87,7 @@ class Scan:
         self._hits: list[bool] = []
         self._reason: str | None = None
         self._fetched = self._to_fetch = 0
+        self._asked = np.zeros(0, np.bool_)
         self._order = Order(places=np.zeros(0, np.intp), armed=np.zeros(0, np.bool_))
 
     def cancel(self) -> None:
@@ -112,13 +116,14 @@ class Scan:
         self._begin("universe_loading", total=1)
         market = self._load()
         plan_ = plan(self.request, market.vocabulary, market.bars)
-        market = self._universe(plan_, market)
-        kind = Kind(name=_kind_name(plan_), tickers=market.tickers, warm=market.has(plan_.fields))
+        market = self._universe(plan_, limited(market, plan_.fields, self.request.limits))
+        kind = Kind(name=_kind_name(plan_), tickers=int(self._asked.sum()), warm=market.has(plan_.fields))
         if (known := self._tools.history.of(kind)) is not None:
             self._tracker.learn(known.seconds, known.spread)
         settings = self._tools.settings
         closed = market if self._feed(plan_).stale(market.bars).any() else market.before()
-        self._order = work_order(plan_, market, closed, self._tools.chances, prioritise=settings.prioritization)
+        order = work_order(plan_, market, closed, self._tools.chances, prioritise=settings.prioritization)
+        self._order = order.among(self._asked, most=self.request.max_symbols)
         self._tracker.stages["symbol_scanning"].total = len(self._order.places)
         self._tracker.advance(1)
         self._end()
@@ -131,14 +136,28 @@ class Scan:
             market = market.until(plan_.days[1])
         if not market.tickers:
             self._error("universe_loading", "", "the database holds no bars yet, the daily scanner writes them")
+        self._asked = np.ones(market.tickers, np.bool_)
         if not self.request.tickers:
             return market
-        places = {ticker: place for place, ticker in enumerate(market.bars.tickers)}
-        for ticker in self.request.tickers:
-            if ticker not in places:
-                self._error("universe_loading", ticker, "no bars of it are known")
-        found = [places[ticker] for ticker in dict.fromkeys(self.request.tickers) if ticker in places]
-        return market.take(np.array(found, dtype=np.intp))
+        found = np.array(self._places_of_asked(market.bars.tickers), dtype=np.intp)
+        if not plan_.market_wide:
+            self._asked = np.ones(len(found), np.bool_)
+            return market.take(found)
+        self._asked = np.zeros(market.tickers, np.bool_)  # a place in the market is one among all of it
+        self._asked[found] = True
+        return market
+
+    def _places_of_asked(self, tickers: Sequence[str]) -> list[int]:
+        places = {ticker: place for place, ticker in enumerate(tickers)}
+        found: dict[int, None] = {}
+        for raw in self.request.tickers:
+            try:
+                found[places[raw if raw in places else normalise_ticker(raw)]] = None
+            except KeyError:
+                self._error("universe_loading", raw, "no bars of it are known")
+            except BadTicker as error:
+                self._error("universe_loading", raw, str(error))
+        return list(found)
 
     def _work(self, plan_: Plan, market: Market) -> None:
         """What is fresh is scanned first, it costs nothing; then what must be fetched, the likeliest first."""
@@ -271,18 +290,16 @@ class Scan:
         self._write(found, processed)
 
     def _write(self, found: hits.Found, processed: int) -> None:
-        written = high = 0
-        for result, position in zip(found.results, found.positions, strict=True):
-            if position >= processed:
-                break
-            if self._tools.settings.prioritization:
+        written = bisect_left(found.positions, processed)
+        results = found.results[:written]
+        if self._tools.settings.prioritization:
+            for result, position in zip(results, found.positions, strict=False):
                 place = self._counts.processed + position
                 result["priority_tier"] = priority.tier_at(place, len(self._order.places))
-            self._results.append(result)
-            written += 1
-            high += (result[hits.RATING] or 0.0) > stopping.HIGH_VALUE_RATING
-            if self._streams:
-                self._emit(result)
+        self._results += results
+        if self._streams:
+            self._emit(results)
+        high = sum((result[hits.RATING] or 0.0) > stopping.HIGH_VALUE_RATING for result in results)
         self._count(processed=processed, signals=written, high=high)
         if written:
             self._tracker.scanned(self._counts.processed, ticker=self._results[-1]["ticker"])
@@ -292,8 +309,11 @@ class Scan:
         """Results go out as they are found, unless only the best of all are asked for."""
         return self._tools.settings.streaming and not self.request.top
 
-    def _emit(self, result: dict[str, Any]) -> None:
-        result["seq"] = self._out.append("result", result, at_s=self._now_s())
+    def _emit(self, results: Sequence[dict[str, Any]]) -> None:
+        """What goes out stays as it is: a rank that is known only at the end is not written into it."""
+        numbers = self._out.extend("result", [result.copy() for result in results], at_s=self._now_s())
+        for result, seq in zip(results, numbers, strict=True):
+            result["seq"] = seq
 
     def _count(self, *, processed: int, signals: int = 0, high: int = 0) -> None:
         had = self._counts
@@ -319,8 +339,7 @@ class Scan:
         self._stop_now()
         self._rank(plan_)
         if not self._streams:
-            for result in self._results:
-                self._emit(result)
+            self._emit(self._results)
         self._tracker.advance(1)
         self._end()
         ended, status = self._account()
@@ -375,9 +394,9 @@ class Scan:
     def _summary(self, market: Market) -> dict[str, int]:
         """Return how many tickers were looked at, and why the others were not."""
         return {
-            "universe": market.tickers,
+            "universe": int(self._asked.sum()),
             "scanned": self._counts.processed,
-            "not_current": int((~market.current()).sum()),
+            "not_current": int((self._asked & ~market.current()).sum()),
             "signals": len(self._results),
             "high_value": self._counts.high_value,
             "errors": len(self._errors),
@@ -397,7 +416,7 @@ class Scan:
         now_s = self._now_s()
         if always or now_s - self._said_s >= PROGRESS_EVERY_S:
             self._said_s = now_s
-            self._out.append("progress", self._tracker.payload(now_s), at_s=now_s)
+            self._out.append("progress", self._tracker.frozen(now_s), at_s=now_s)
 
     def _error(self, stage: str, ticker: str, error: str) -> None:
         entry = {"stage": stage, "ticker": ticker, "error": error}

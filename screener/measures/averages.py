@@ -16,7 +16,7 @@ HALVES_OF_YEAR = 126  # bars in half a year
 
 @cached
 def sma(panel: Panel, length: int, rows: int) -> Floats:
-    return kernels.window_mean(panel.lag("close", 0, rows + length - 1), length, rows)
+    return kernels.window_mean(panel.kept("close", rows + length - 1), length, rows)
 
 
 @looked_back
@@ -103,12 +103,6 @@ def squeeze_on(panel: Panel, rows: int) -> Floats:
     return np.where(np.isnan(bands + channel), np.nan, bands < channel)
 
 
-def squeeze_fired(panel: Panel, rows: int) -> Floats:
-    """1 on the bar on which a squeeze ends."""
-    on = squeeze_on(panel, rows + 1)
-    return np.where(np.isnan(on[1:] + on[:-1]), np.nan, (on[:-1] > 0) & (on[1:] == 0))
-
-
 @cached
 def squeeze_momentum(panel: Panel, rows: int) -> Floats:
     """The end of the 20-bar line through close - mean(middle of the 20-day range, SMA20): its sign is the direction."""
@@ -128,9 +122,9 @@ def width_squeeze(panel: Panel, rows: int) -> Floats:
 @cached
 def highest(panel: Panel, length: int, rows: int) -> Floats:
     """The highest high of `length` bars, the newest among them."""
-    return kernels.window_max(panel.lag("high", 0, rows + length - 1), length, rows)
+    return kernels.window_max(panel.kept("high", rows + length - 1), length, rows)
 
 
 @cached
 def lowest(panel: Panel, length: int, rows: int) -> Floats:
-    return kernels.window_min(panel.lag("low", 0, rows + length - 1), length, rows)
+    return kernels.window_min(panel.kept("low", rows + length - 1), length, rows)

@@ -148,22 +148,6 @@ def _flag(name: str, doc: str, warmup_bars: int, compute: Compute) -> Measure:
     return Measure(name=name, unit="yes", doc=doc, warmup_bars=warmup_bars, compute=compute, flag=True)
 
 
-def _gap_up(panel: Panel, rows: int) -> Floats:
-    return price.gap_up(panel, rows, full=True)
-
-
-def _gap_up_partial(panel: Panel, rows: int) -> Floats:
-    return price.gap_up(panel, rows, full=False)
-
-
-def _gap_down(panel: Panel, rows: int) -> Floats:
-    return price.gap_down(panel, rows, full=True)
-
-
-def _gap_down_partial(panel: Panel, rows: int) -> Floats:
-    return price.gap_down(panel, rows, full=False)
-
-
 SINGLE = (
     *(_number(name, "price", f"{name} of the bar", 1, _bar(name)) for name in ("open", "high", "low", "close")),
     _number("volume", "shares", "volume of the bar", 1, _bar("volume")),
@@ -172,10 +156,6 @@ SINGLE = (
     _number("streak", "bars", "closes in a row that rose, or fell (negative); at most 10", 2, price.streak),
     _number("gap_percent", "percent", "open against the close before", 2, price.gap_percent),
     _number("gap_atr", "times", "the gap in units of the ATR14 before it", 16, price.gap_atr),
-    _flag("gap_up_full", "the open is above the high before", 2, _gap_up),
-    _flag("gap_up_partial", "the open is above the close before, not its high", 2, _gap_up_partial),
-    _flag("gap_down_full", "the open is below the low before", 2, _gap_down),
-    _flag("gap_down_partial", "the open is below the close before, not its low", 2, _gap_down_partial),
     _number("macd", "price", "EMA12 - EMA26", 34, momentum.macd),
     _number("macd_signal", "price", "EMA9 of macd", 34, momentum.macd_signal),
     _number("macd_hist", "price", "macd - macd_signal", 34, momentum.macd_histogram),
@@ -187,7 +167,6 @@ SINGLE = (
     _number("kc_upper", "price", "SMA20 + 1.5 mean true ranges of 20", 21, averages.keltner_upper),
     _number("kc_lower", "price", "SMA20 - 1.5 mean true ranges of 20", 21, averages.keltner_lower),
     _flag("squeeze_on", "the Bollinger bands lie inside the Keltner channel", 21, averages.squeeze_on),
-    _flag("squeeze_fired", "a squeeze has ended on this bar", 22, averages.squeeze_fired),
     _number(
         "squeeze_momentum", "price", "direction of a squeeze: end of the line of 20", 39, averages.squeeze_momentum
     ),
@@ -198,7 +177,6 @@ SINGLE = (
     _number("stochrsi_d", "0-100", "mean of 3 stochrsi_k", 32, _part(momentum.stochastic_rsi, 1)),
     _number("awesome", "price", "awesome oscillator 5/34", 34, momentum.awesome),
     _number("ultimate", "0-100", "ultimate oscillator 7/14/28", 29, momentum.ultimate),
-    _flag("volume_surge", "volume is at least twice the mean of the 20 bars before", 21, price.volume_surge),
     _number("distance_52w_high", "percent", "close against the highest high of 252 bars, <= 0", 252, price.from_high),
     _number("distance_52w_low", "percent", "close against the lowest low of 252 bars, >= 0", 252, price.from_low),
     _flag("new_high_52w", "the close is above every high of the 252 bars before", 253, price.new_high),

@@ -9,13 +9,16 @@ which drifts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.integer]
-State = tuple[Floats, ...]
+Kept = NDArray[np.float32] | Floats
+"""As the cube keeps prices, or widened."""
+State = tuple[Any, ...]
 Merge = Callable[[State, State, int, int], State]
 """(newer half, older half, bars in each) -> both together."""
 Source = Callable[[int, int], Floats]
@@ -91,20 +94,29 @@ def _doubled(parts: State, length: int, rows: int, merge: Merge) -> State:
         size *= 2
 
 
-def window_sum(values: Floats, length: int, rows: int) -> Floats:
-    return sliding((values,), length, rows, lambda new, old, *_: (new[0] + old[0],))[0]
+def window_sum(values: Kept, length: int, rows: int) -> Floats:
+    """Sums of float32 are float64 from the first two bars on: the same as if all had been widened before."""
+
+    def merge(new: State, old: State, *_: int) -> State:
+        return (np.add(new[0], old[0], dtype=np.float64),)
+
+    return widened(sliding((values,), length, rows, merge)[0])
 
 
-def window_mean(values: Floats, length: int, rows: int) -> Floats:
+def window_mean(values: Kept, length: int, rows: int) -> Floats:
     return window_sum(values, length, rows) / length
 
 
-def window_max(values: Floats, length: int, rows: int) -> Floats:
-    return sliding((values,), length, rows, lambda new, old, *_: (np.maximum(new[0], old[0]),))[0]
+def window_max(values: Kept, length: int, rows: int) -> Floats:
+    return widened(sliding((values,), length, rows, lambda new, old, *_: (np.maximum(new[0], old[0]),))[0])
 
 
-def window_min(values: Floats, length: int, rows: int) -> Floats:
-    return sliding((values,), length, rows, lambda new, old, *_: (np.minimum(new[0], old[0]),))[0]
+def window_min(values: Kept, length: int, rows: int) -> Floats:
+    return widened(sliding((values,), length, rows, lambda new, old, *_: (np.minimum(new[0], old[0]),))[0])
+
+
+def widened(values: Kept) -> Floats:
+    return cast(Floats, values.astype(np.float64, copy=False))
 
 
 def window_deviation(values: Floats, length: int, rows: int) -> Floats:
@@ -118,7 +130,7 @@ def window_deviation(values: Floats, length: int, rows: int) -> Floats:
 
     values = newest(values, length + rows - 1)
     _, squares = sliding((values, 0.0 * values), length, rows, merge)
-    return np.sqrt(squares / length)
+    return np.asarray(np.sqrt(squares / length))
 
 
 def window_weighted(values: Floats, length: int, rows: int) -> tuple[Floats, Floats]:

@@ -24,6 +24,7 @@ BLOCK = 8192  # tickers: narrower ones read the cube in pieces of rows, which co
 CUT = 3.0  # standard deviations
 FAR_BACK = {"stochrsi_k", "stochrsi_d", "tech_rating_osc", "tech_rating"}
 FAR_ROWS = 18  # that the stochastic RSI looks back: one pass then serves it and the RSI itself
+RANKED = {"rs_rating", "alpha_score"}
 FEWEST = 2  # members of a session that have a place
 
 
@@ -88,11 +89,26 @@ def compute(
 ) -> dict[str, Floats]:
     """Return (rows, N) of each name for the whole market; what the market ranks is ranked."""
     wanted = by_ticker(names)
-    held = {name: np.empty((rows, bars.width)) for name in wanted}
+    deep = rows if RANKED.isdisjoint(names) else _reach(bars.session, rows)
+    held = {name: np.empty((deep, bars.width)) for name in wanted}
     for block in blocks(bars.width):
-        for name, values in each(bars.columns(block), wanted, rows).items():
+        for name, values in each(bars.columns(block), wanted, deep).items():
             held[name][:, block] = values
-    return finish(held, bars, names, rows, weights=weights)
+    found = finish(held, bars, names, deep, weights=weights)
+    return found if deep == rows else {name: values[deep - rows :] for name, values in found.items()}
+
+
+def _reach(session: Days, rows: int) -> int:
+    """Return how many rows hold whole sessions as far back as `rows` bars of any ticker that trades now.
+
+    One that was halted for a month has its bar of "three bars ago" a month ago, and is ranked among those of that day.
+    """
+    if rows <= 1 or not session.size:
+        return rows
+    trading = session[-1] == session[-1].max()
+    shown = session[-rows:, trading]
+    oldest = shown.min(where=shown > 0, initial=session[-1].max())
+    return max(rows, int((session >= oldest).sum(axis=0).max()))
 
 
 def finish(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
-from screener.cube.bars import Floats
+from screener.cube.bars import Days, Floats
 from screener.measures import kernels
 from screener.measures.averages import highest, lowest, typical
+from screener.measures.kernels import newest
 from screener.measures.panel import Panel, cached, looked_back
 
 MACD_READY = 33  # bars before the first value of the signal line; the line itself is shown from there, as by TA-Lib
+
+LINE_READY = 25  # bars before the first value of the line
+WEIGHTED_ROWS = 16
+ROUNDING = 1e-13  # of a sum of some hundred closes, as a share of one
 
 
 def ratio(part: Floats, whole: Floats) -> Floats:
@@ -59,28 +66,50 @@ def stochastic_rsi(panel: Panel, rows: int) -> tuple[Floats, Floats]:
 
 def macd_averages(panel: Panel, rows: int) -> tuple[Floats, Floats]:
     """EMA12 and EMA26 as the MACD takes them: the faster one starts as late as the slower one."""
-    closes = panel.filled(panel.close)
-    fast = kernels.smooth(closes, panel.starts, rows, alpha=2 / 13, seed=12, skip=14)
-    return fast, kernels.smooth(closes, panel.starts, rows, alpha=2 / 27, seed=26)
+    return _fast_and_slow(panel.filled(panel.close), panel.starts, rows)
+
+
+def _fast_and_slow(closes: Floats, starts: Days, rows: int) -> tuple[Floats, Floats]:
+    fast = kernels.smooth(closes, starts, rows, alpha=2 / 13, seed=12, skip=14)
+    return fast, kernels.smooth(closes, starts, rows, alpha=2 / 27, seed=26)
+
+
+def _bar_by_bar(closes: Floats, starts: Days, rows: int) -> Floats:
+    """(2, rows, N): the line, valid from bar 25, and its signal. `closes`: 0 where no bar is."""
+    fast, slow = _fast_and_slow(closes, starts, len(closes))
+    fast -= slow
+    line = newest(fast, rows).copy()
+    np.copyto(fast, 0.0, where=np.isnan(fast))
+    return np.stack([line, kernels.smooth(fast, starts + LINE_READY, rows, alpha=2 / 10, seed=9)])
+
+
+@lru_cache(maxsize=32)
+def _weights(bars: int, rows: int) -> Floats:
+    """What each close of a ticker that has all bars counts: line and signal are linear in them, (2 rows, bars)."""
+    return _bar_by_bar(np.eye(bars), np.zeros(bars, np.int32), rows).reshape(2 * rows, bars)
 
 
 @cached
-def _macd_line(panel: Panel) -> Floats:
-    """(T, N), valid from bar 25."""
-    fast, slow = macd_averages(panel, panel.depth)
-    fast -= slow
-    return fast
+def _macd(panel: Panel, rows: int) -> Floats:
+    """(2, rows, N). Of the newest bars of tickers that have all bars in one product, else bar by bar."""
+    closes = panel.filled(panel.close)
+    if rows > WEIGHTED_ROWS or panel.depth <= MACD_READY + rows:
+        return _bar_by_bar(closes, panel.starts, rows)
+    found: Floats = (_weights(panel.depth, rows) @ closes).reshape(2, rows, panel.width)
+    found[np.abs(found) <= ROUNDING * closes[-1]] = 0.0  # a price that stands still has none
+    young = np.flatnonzero(panel.starts)
+    if len(young):
+        found[:, :, young] = _bar_by_bar(closes[:, young], panel.starts[young], rows)
+    return found
 
 
 @cached
 def macd(panel: Panel, rows: int) -> Floats:
-    return kernels.without_early(kernels.newest(_macd_line(panel), rows).copy(), panel.starts + MACD_READY, panel.depth)
+    return kernels.without_early(_macd(panel, rows)[0].copy(), panel.starts + MACD_READY, panel.depth)
 
 
-@cached
 def macd_signal(panel: Panel, rows: int) -> Floats:
-    line = np.nan_to_num(_macd_line(panel), nan=0.0)
-    return kernels.smooth(line, panel.starts + 25, rows, alpha=2 / 10, seed=9)
+    return np.asarray(_macd(panel, rows)[1])
 
 
 def macd_histogram(panel: Panel, rows: int) -> Floats:

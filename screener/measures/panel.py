@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from screener.cube.bars import Bars, Days, Floats
+from screener.cube.bars import Bars, Days, Floats, Prices
 from screener.measures.kernels import newest, span_rows
 
 P = ParamSpec("P")
@@ -87,9 +87,15 @@ class Panel:
     def volume(self) -> Floats:
         return self._field("volume", self.depth)
 
+    def kept(self, name: str, rows: int) -> Prices | Floats:
+        """Return the newest rows as they are kept, in half the memory: kernels that say so lose nothing by it."""
+        return newest(getattr(self.bars, name), rows)
+
     def lag(self, name: str, bars: int = 0, rows: int | None = None) -> Floats:
         """Return open, high, low, close or volume `bars` bars before each of the newest rows."""
         wanted = self.rows if rows is None else rows
+        if bars > wanted and name not in self.cache:  # far back, and few: not worth all between
+            return newest(getattr(self.bars, name), wanted, lag=bars).astype(np.float64, copy=False)
         return newest(self._field(name, min(wanted + bars, self.depth)), wanted, lag=bars)
 
     def filled(self, values: Floats) -> Floats:

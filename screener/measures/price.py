@@ -13,7 +13,6 @@ from screener.measures.trend import atr
 
 YEAR = 252  # bars
 NEAR_PERCENT = 3.0  # "approaching" a 52-week level
-SURGE = 2.0  # times the mean volume of the 20 bars before
 
 
 def yes_or_no(condition: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], *needed: Floats) -> Floats:
@@ -30,17 +29,6 @@ def gap_percent(panel: Panel, rows: int) -> Floats:
 def gap_atr(panel: Panel, rows: int) -> Floats:
     """The gap in units of the average true range as it was before it."""
     return ratio(panel.lag("open", 0, rows) - panel.lag("close", 1, rows), atr(panel, 14, rows + 1)[:-1])
-
-
-def gap_up(panel: Panel, rows: int, *, full: bool) -> Floats:
-    """Full: the open lies above all of the bar before; else above its close only."""
-    first, high, close = panel.lag("open", 0, rows), panel.lag("high", 1, rows), panel.lag("close", 1, rows)
-    return yes_or_no(first > high if full else (first > close) & (first <= high), first, high, close)
-
-
-def gap_down(panel: Panel, rows: int, *, full: bool) -> Floats:
-    first, low, close = panel.lag("open", 0, rows), panel.lag("low", 1, rows), panel.lag("close", 1, rows)
-    return yes_or_no(first < low if full else (first < close) & (first >= low), first, low, close)
 
 
 @cached
@@ -97,12 +85,6 @@ def mean_dollar_volume(panel: Panel, length: int, rows: int) -> Floats:
 def relative_volume(panel: Panel, length: int, rows: int) -> Floats:
     """RVOL: volume against the mean of the `length` bars before it; NaN if none of them traded."""
     return ratio(panel.lag("volume", 0, rows), mean_volume(panel, length, rows + 1)[:-1])
-
-
-def volume_surge(panel: Panel, rows: int) -> Floats:
-    """1 where volume is at least twice its mean of the 20 bars before."""
-    relative = relative_volume(panel, 20, rows)
-    return yes_or_no(relative >= SURGE, relative)
 
 
 @cached

@@ -139,7 +139,6 @@ def _of_bar(held: dict[str, Floats], live: Live) -> dict[str, Floats]:
         "gap_percent": 100 * (first / held["close1"] - 1),
         "gap_atr": ratio(gap, held["atr"]),
         "rvol20": relative,
-        "volume_surge": yes_or_no(relative >= price.SURGE, relative),
         "inside_break_up": yes_or_no(inside & (now > held["high"] * (1 + INSIDE_MARGIN)), now, held["inside"]),
         "inside_break_down": yes_or_no(inside & (now < held["low"] * (1 - INSIDE_MARGIN)), now, held["inside"]),
     }

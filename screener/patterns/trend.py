@@ -12,6 +12,8 @@ from screener.patterns.window import FEW_ROWS, Flags, Floats, Signs, Window
 YEAR = 252
 MONTH = 21
 NEAR = 0.97
+SURGE = 2.0
+"""Times the mean volume of the 20 bars before."""
 LINE_BARS = 20
 """Of the line whose end is the direction of a squeeze."""
 
@@ -64,7 +66,7 @@ def _to_minervini(window: Window) -> Floats:
 
 
 def _squeeze_fired(window: Window) -> Signs:
-    signs = buys(window.measure("squeeze_fired") == 1.0)
+    signs = buys((window.measure("squeeze_on", 1) == 1.0) & (window.measure("squeeze_on") == 0.0))
     rows, columns = np.nonzero(signs)
     falling = _squeeze_momentum(window, rows, columns) < 0.0
     signs[rows[falling], columns[falling]] = -1
@@ -89,7 +91,7 @@ def _to_squeeze_fired(window: Window) -> Floats:
 
 
 def _volume_surge(window: Window) -> Signs:
-    return either(window.measure("volume_surge") == 1.0, down=window.close() < window.close(1))
+    return either(window.measure("rvol20") >= SURGE, down=window.close() < window.close(1))
 
 
 PATTERNS = (

@@ -73,9 +73,10 @@ class Window:
 
     def measure(self, name: str, lag: int = 0) -> Floats:
         """Return a measure of the catalogue on each row, `lag` bars earlier; NaN above the first row."""
+        if name in self.ranked or _compares(name):
+            return newest(self._ranked(name, min(self.rows + lag, self.bars.rows)), self.rows, lag=lag)
         rows = self.rows + lag if self.rows + lag <= min(FEW_ROWS, self.bars.rows) else self.bars.rows
-        series = self._ranked(name, rows) if name in self.ranked or _compares(name) else self.frame.value(name, rows)
-        return newest(series, self.rows, lag=lag)
+        return newest(self.frame.value(name, rows), self.rows, lag=lag)
 
     def far_back(self, field: str, lag: int) -> Floats:
         """Return a field more than DEPTH bars earlier."""

@@ -91,7 +91,7 @@ def test_nothing_that_fired_is_said_so(table: Run) -> None:
     ("arguments", "words"),
     [
         ((), ("nothing to test", "--all")),
-        (("rsi14 <",), ("rsi14 <",)),
+        (("rsi14 <",), ("column 8",)),
         (("clsoe > 1",), ("clsoe",)),
         (("nr7", "--from", "2031-01-01"), ("no bar", "2026-01-05")),
         (("sector == 'Energy'",), ("sector", "--biased")),

@@ -84,3 +84,11 @@ def test_hit_rates_are_counted_once_a_session_and_known_to_the_next_process(serv
     service.rates.clear()
     service.renew_rates()
     assert service.rates == {}, "the same session"
+
+
+def test_a_process_that_ends_counts_no_rates_and_begins_no_scan(service: Service, keeper: Writer) -> None:
+    service.stop()
+    service.renew_rates()
+    assert service.rates == {} and not (Path(service.settings.state.dir) / "hit_rates.json").exists()
+    outcome = service.run(read_request({"expression": "close > 0"}), scan_id="scan_x", load=service.store.closed)
+    assert (outcome.status, outcome.results) == ("cancelled", [])

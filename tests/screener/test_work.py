@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from sqlalchemy import Engine as Database_
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
+from core.clock import SystemClock
 from core.notify import Notifier
 from core.settings import Daily, Database, Screener, Settings, State
 from screener.service import Service
@@ -174,3 +177,55 @@ async def test_the_process_ends_what_its_predecessor_left_works_and_stops(
     assert scans.read_scan(database, "left")["status"] == "failed"
     said = [line["event"] for line in lines if line["event"].startswith("screener_")]
     assert said == ["screener_started", "screener_stopped"]
+
+
+class Beats(Notifier):
+    """Counts."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.count = 0
+
+    def beat(self, *args: Any, **kwargs: Any) -> None:
+        self.count += 1
+
+
+async def test_a_long_step_beats_meanwhile_and_is_stopped_in_its_middle(
+    settings: Settings, keeper: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, beats, ended = asyncio.Event(), Beats(), Event()
+    loop = asyncio.get_running_loop()
+
+    def work(self: Engine) -> int:
+        while beats.count < 3:
+            ended.wait(0.001)
+        loop.call_soon_threadsafe(stop.set)
+        assert ended.wait(60), "nobody said that it should end"
+        return 0
+
+    def end(self: Service) -> None:
+        ended.set()
+
+    class Ticking(SystemClock):
+        def monotonic_s(self) -> float:
+            return 100.0 * next(ticks)
+
+        async def sleep(self, duration_s: float) -> None:
+            await asyncio.to_thread(lambda: None)
+
+    ticks = count(1)
+    monkeypatch.setattr("screener.work.LONGEST_STEP_S", 1e9)
+    monkeypatch.setattr(Engine, "run_due", work)
+    monkeypatch.setattr(Service, "stop", end)
+    await main(settings, stop, beats, Ticking())
+    assert ended.is_set() and beats.count >= 3
+
+
+def test_hit_rates_wait_for_the_whole_session(engine: Engine, keeper: Writer, settings: Settings) -> None:
+    file = Path(settings.state.dir) / "hit_rates.json"
+    engine.renew_rates()
+    assert not file.exists(), "the session's bars are still coming"
+    run = start_run(keeper, scanner="daily", session_date=LAST_DAY, expected=2, at=NOON)
+    finish_run(keeper, run, status="complete", updated=2, failed=0, skipped=0, detail={}, at=NOON)
+    engine.renew_rates()
+    assert file.exists()

@@ -24,7 +24,7 @@ def test_rates_are_computed_once_a_session_and_read_from_the_file_after_that(
     assert set(first) == {("nr7", 1), ("nr7", -1), ("inside_bar_bullish_breakout", 1)}
     assert known(file) == first
 
-    def not_again(bars: Bars, names: object) -> list[kept.Entry]:
+    def not_again(bars: Bars, *_: object) -> list[kept.Entry]:
         raise AssertionError(bars.newest_day)
 
     monkeypatch.setattr(kept, "_computed", not_again)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from screener.backtest import run as module
-from screener.backtest.run import Outcome, blocks, rates, run
+from screener.backtest.run import Outcome, Stopped, blocks, rates, run
 from screener.cube.bars import Bars
 from screener.patterns.catalogue import PATTERNS
 from screener.patterns.window import DEPTH, Limits, Window
@@ -89,3 +89,8 @@ def test_the_rates_beside_signals_are_those_of_one_horizon() -> None:
     outcomes = run(MARKET, {"nr7": PATTERNS["nr7"].fire})
     assert rates(outcomes)["nr7", 1] == table(outcomes)["nr7", 1, 10].rate
     assert set(rates(outcomes, horizon=99)) == set()
+
+
+def test_a_back_test_that_is_stopped_gives_no_half_answer() -> None:
+    with pytest.raises(Stopped):
+        run(bars_of(flat(60)), {"nr7": PATTERNS["nr7"].fire}, stopped=lambda: True)

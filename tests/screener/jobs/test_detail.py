@@ -9,7 +9,7 @@ from screener.cube.bars import History, align, day_number
 from screener.jobs.detail import of_patterns
 from screener.jobs.families import families
 from screener.jobs.market import Market
-from tests.fix_scans import LAST_DAY
+from tests.fix_scans import LAST_DAY, leaders
 
 THREE = ((150, 152, 149, 151), (151, 151.5, 150.5, 151.2), (151.2, 153, 151, 152.5))
 """Seed 001's own bars: mother, inside, break."""
@@ -25,7 +25,7 @@ def inside_bars() -> Market:
 
 
 def test_a_hit_of_a_pattern_says_what_to_do_and_can_be_written_as_json() -> None:
-    told = of_patterns(Risk(), {})(inside_bars(), ["close", "inside_bar_bullish_breakout"])
+    told = of_patterns(Risk(), {})(inside_bars(), np.array([0]), ["close", "inside_bar_bullish_breakout"])
     signal = told["AAPL"]["signals"][0]
     assert (signal["pattern"], signal["direction"]) == ("inside_bar_bullish_breakout", "BUY")
     assert signal["stop"] < signal["entry"] < signal["target_1"] < signal["target_2"]
@@ -34,4 +34,12 @@ def test_a_hit_of_a_pattern_says_what_to_do_and_can_be_written_as_json() -> None
 
 
 def test_an_expression_without_a_pattern_says_nothing() -> None:
-    assert of_patterns(Risk(), {})(inside_bars(), ["close", "rsi14"]) == {}
+    assert of_patterns(Risk(), {})(inside_bars(), np.array([0]), ["close", "rsi14"]) == {}
+
+
+def test_the_hits_are_those_of_the_scan_and_not_of_a_market_of_hits_alone() -> None:
+    """Of one hit alone there is no place in the market: minervini would be found by the scan and told by nobody."""
+    market = Market(leaders(3, others=40), families(), None)
+    market.prepare(["minervini"], 1)
+    told = of_patterns(Risk(), {})(market, np.array([1]), ["minervini"])
+    assert [signal["pattern"] for signal in told["T1"]["signals"]] == ["minervini"]

@@ -43,7 +43,7 @@ def test_what_earlier_scans_found_breaks_ties() -> None:
 
 
 def test_only_so_many_are_looked_at_and_a_halted_one_never() -> None:
-    assert order(expression="close > 31", max_symbols=2).places.tolist() == [2, 1]
+    assert order(expression="close > 31").among(np.ones(3, np.bool_), most=2).places.tolist() == [2, 1]
     market = market_of({"A": [1.0, 2.0], "B": [3.0, 4.0]})
     market.bars.session[:, 1] -= 3
     plan_ = plan(read_request({"expression": "close > 0"}), market.vocabulary, market.bars)

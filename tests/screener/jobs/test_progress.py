@@ -125,3 +125,13 @@ def test_durations_are_written_as_people_say_them() -> None:
         "2m 0s",
         "2h 5m",
     ]
+
+
+def test_what_was_told_of_a_moment_is_the_same_whenever_it_is_made() -> None:
+    tracker = Tracker("scan_x", {}, now_s=0.0)
+    tracker.start("universe_loading", total=10, now_s=0.0)
+    tracker.advance(5)
+    then, later = tracker.payload(1.0), tracker.frozen(1.0)
+    tracker.advance(10)
+    tracker.start("data_fetching", total=4, now_s=2.0)
+    assert later() == then and tracker.payload(2.0)["overall_progress"] > then["overall_progress"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import count
 
 import pytest
 
@@ -91,3 +92,11 @@ def test_a_log_is_kept_for_its_time_after_the_end_and_no_longer() -> None:
     assert not streams.of("runs").complete
     with pytest.raises(NoSuchScan):
         streams.of("old")
+
+
+def test_an_entry_that_nobody_reads_is_never_made_and_one_that_many_read_once() -> None:
+    made = count()
+    log = ResultLog("scan_x")
+    log.append("progress", lambda: {"n": next(made)}, at_s=0.0)
+    assert next(made) == 0, "it was made though nobody read it"
+    assert [log.read()[0].data, log.read()[0].data] == [{"n": 1}, {"n": 1}]

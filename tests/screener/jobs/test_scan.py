@@ -9,10 +9,10 @@ import pytest
 
 from core.errors import RetryLater
 from core.settings import Screener
-from screener.cube.bars import Bars
+from screener.cube.bars import Bars, date_of
 from screener.expressions.errors import ExpressionError
 from screener.expressions.fields import Bools
-from screener.jobs.families import arms
+from screener.jobs.families import arms, families
 from screener.jobs.feed import Feed, NoFeed
 from screener.jobs.market import Market
 from screener.jobs.ordering import Chances
@@ -20,7 +20,10 @@ from screener.jobs.request import Request, read_request
 from screener.jobs.results import ResultLog
 from screener.jobs.scan import FIRST_BLOCK, Outcome, Scan, Tools
 from screener.jobs.times import History
+from screener.patterns.catalogue import fired
+from screener.patterns.window import Limits, Window
 from tests.fix_scans import Facts, market_of, wandering
+from tests.screener.patterns.test_lc import runners
 
 MANY = wandering(FIRST_BLOCK + 50, bars=40)
 TEXT = "close > prev(close)"
@@ -139,7 +142,8 @@ def test_fields_are_computed_once_for_all_scans_or_anew_for_each() -> None:
     for use_cache, computed_again in ((True, False), (False, True)):
         market = market_of(MANY, keep=use_cache)
         settings = Screener(use_cache=use_cache)
-        Tried(market, settings=settings)
+        for _ in range(2):  # the rating of a few hits is computed for these alone, then for all
+            Tried(market, settings=settings)
         before = market.computed
         Tried(market, settings=settings)
         assert (market.computed > before) is computed_again
@@ -198,6 +202,34 @@ def test_a_ticker_that_is_not_there_is_an_entry_and_the_others_are_scanned() -> 
     tried = Tried(market_of(MANY), tickers=["T0001", "NOPE", "T0002"], expression="close > 0")
     assert sorted(tried.tickers) == ["T0001", "T0002"]
     assert [error["ticker"] for error in tried.outcome.errors] == ["NOPE"]
+
+
+def test_a_place_in_the_market_is_one_among_all_of_it_whatever_tickers_are_asked_for() -> None:
+    best_first = sorted(MANY, key=lambda ticker: -MANY[ticker][-1])
+    third, tenth = best_first[2], best_first[9]
+    tried = Tried(market_of(MANY), tickers=[tenth, third], expression="rank(close) <= 3", order_by="close", top=5)
+    assert tried.tickers == [third]
+    assert (tried.outcome.counts["universe"], tried.outcome.counts["scanned"]) == (2, 2)
+
+
+def test_a_ticker_in_another_form_is_found_and_what_is_none_is_an_entry() -> None:
+    market = market_of({"BRK-B": [5.0, 6.0], "A": [1.0, 2.0]})
+    tried = Tried(market, tickers=["brk.b", "BRK-B", "no such"], expression="close > 0")
+    assert tried.tickers == ["BRK-B"] and [error["ticker"] for error in tried.outcome.errors] == ["no such"]
+
+
+def test_the_least_volume_and_dollars_of_a_scan_are_those_of_its_lc_flags() -> None:
+    name, bars = "lc_frontside_d2", runners(60)
+    market = Market(bars, families(), None)
+    given: dict[str, Any] = {"expression": name, "since": date_of(bars.session[0, 0])}
+    usual = {(r["ticker"], r["session"]) for r in Tried(market, **given).outcome.results}
+    low = Tried(market, **given, min_volume=1e6, min_dollar_volume=1e6).outcome.results
+    window = Window(bars, 0, limits=Limits(min_volume=1e6, min_dollar_volume=1e6))
+    rows, columns = np.nonzero(fired(name, window))
+    days = bars.session[rows, columns].tolist()
+    expected = {(bars.tickers[column], str(date_of(day))) for day, column in zip(days, columns, strict=True)}
+    assert {(result["ticker"], result["session"]) for result in low} == expected > usual
+    assert {(r["ticker"], r["session"]) for r in Tried(market, **given).outcome.results} == usual
 
 
 def test_no_bars_at_all_are_said_and_a_ticker_with_three_bars_is_scanned_as_warming() -> None:

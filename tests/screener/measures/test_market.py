@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from screener.cube.bars import align
+from screener.cube.bars import History, align
 from screener.measures import market
 from screener.measures.catalogue import UnknownMeasure
 from screener.measures.market import AlphaWeights, alpha_score, blocks, compute, percentile, rs_rating, standard_score
@@ -99,3 +99,15 @@ def test_an_older_session_is_ranked_where_every_ticker_reaches_it() -> None:
     ranked = compute(bars, ["rs_rating"], 4)["rs_rating"]
     assert np.isnan(ranked[-1]).tolist() == [False, False, False, False]  # days 398-400 are reached by all
     assert np.isnan(compute(bars, ["rs_rating"], 1)["rs_rating"][-1]).tolist() == [False, False, False, True]
+
+
+def test_a_bar_before_a_halt_is_ranked_among_those_of_its_day() -> None:
+    histories = walk([300] * 20, seed=4)
+    halted = histories[4]
+    kept = np.r_[0:280, 297:300]  # no bars for 17 sessions
+    cut = {name: getattr(halted, name)[kept] for name in ("session", "open", "high", "low", "close", "volume")}
+    histories[4] = History(halted.ticker, **cut)
+    bars = align(histories)
+    few, whole = (market.compute(bars, ["rs_rating"], rows)["rs_rating"] for rows in (5, 300))
+    assert not np.isnan(few[:, 4]).any()
+    np.testing.assert_array_equal(few, whole[-5:])

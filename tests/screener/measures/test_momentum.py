@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 import pytest
 
+from screener.cube.bars import align
 from screener.measures import momentum
+from screener.measures.catalogue import Frame
 from screener.measures.panel import Panel
-from tests.fix_screener import by_hand, closes, walked
+from tests.fix_screener import by_hand, closes, walk, walked
 
 
 def test_wilders_rsi_by_hand() -> None:
@@ -46,3 +51,11 @@ def test_the_stochastic_rsi_stands_in_the_range_of_its_rsi() -> None:
 def test_a_change_is_in_percent_of_where_it_began() -> None:
     assert momentum.rate_of_change(Panel(closes(8, 9, 10)), 2, 1)[0, 0] == 25
     assert momentum.momentum(Panel(closes(8, 9, 10)), 2, 1)[0, 0] == 2
+
+
+def test_the_macd_of_the_newest_bars_is_that_of_all_of_them_and_0_for_a_price_that_stands_still() -> None:
+    bars = align([*walk([300, 300, 120, 40, 20]), replace(walk([300])[0], close=np.full(300, 9.7, np.float32))])
+    for rows, name in product((1, 3), ("macd", "macd_signal", "macd_hist")):
+        few, whole = Frame(bars, rows)[name], Frame(bars, bars.rows)[name][-rows:]
+        np.testing.assert_allclose(few, whole, rtol=1e-10, atol=1e-12)
+        assert (few[:, -1] == 0).all(), "a price that stands still"

@@ -13,29 +13,8 @@ def last(bars: Bars, *names: str) -> list[float]:
     return [float(frame[name][-1, 0]) for name in names]
 
 
-GAPS = ("gap_up_full", "gap_up_partial", "gap_down_full", "gap_down_partial")
-
-
-@pytest.mark.parametrize(
-    ("opens_at", "expected"),
-    [
-        (12.5, [1, 0, 0, 0]),
-        (12.0, [0, 1, 0, 0]),
-        (11.5, [0, 1, 0, 0]),
-        (11.0, [0, 0, 0, 0]),
-        (9.0, [0, 0, 0, 1]),
-        (8.0, [0, 0, 1, 0]),
-    ],
-)
-def test_a_gap_is_full_beyond_the_range_before_and_partial_beyond_its_close(
-    opens_at: float, expected: list[int]
-) -> None:
-    bars = by_hand((10, 12, 9, 11), (opens_at, max(opens_at, 11), min(opens_at, 11), 11))
-    assert last(bars, *GAPS) == expected
-
-
 def test_the_first_bar_has_no_gap_that_is_known() -> None:
-    assert np.isnan(last(by_hand((10, 12, 9, 11)), *GAPS, "gap_percent")).all()
+    assert np.isnan(last(by_hand((10, 12, 9, 11)), "gap_percent", "gap_atr")).all()
 
 
 def test_a_gap_is_measured_by_the_close_before_and_the_range_as_it_was() -> None:
@@ -57,9 +36,7 @@ def test_a_new_high_is_above_the_highs_of_the_year_before() -> None:
 def test_the_volume_is_measured_by_the_20_bars_before_it() -> None:
     bars = closes(*[5.0] * 21)
     bars.volume[-1] = 2000
-    assert last(bars, "rvol20", "volume_surge", "avg_volume20", "dollar_volume") == [2, 1, 1050, 10_000]
-    bars.volume[-1] = 1999
-    assert last(bars, "volume_surge") == [0]
+    assert last(bars, "rvol20", "avg_volume20", "dollar_volume") == [2, 1050, 10_000]
 
 
 def test_relative_strength_weighs_four_quarters() -> None:
