@@ -28,7 +28,7 @@ OWN = "tickerd"
 @json_option("Print the lines as they stand in the file: one JSON document each.")
 @with_config
 def logs(name: str, follow: bool, lines: int, config_file: str | None, as_json: bool) -> None:
-    """Show the log of process NAME: prices, metrics, daily, recorder, prepare, alerts; default: the orchestrator's."""
+    """Show the log of NAME: prices, metrics, daily, proxies, recorder, prepare, alerts; default: the orchestrator's."""
     file = _file(Path(load(config_file).settings.logging.dir), name)
     try:
         for line in _lines(file, last=lines, follow=follow):

@@ -26,7 +26,7 @@ from sqlalchemy import (
     true,
 )
 
-NEWEST_REVISION = "0002"
+NEWEST_REVISION = "0003"
 """The schema that this program reads and writes; a test holds it against the newest migration."""
 LARGEST_WHOLE = 2**63 - 1
 """What a BIGINT holds."""
@@ -240,6 +240,15 @@ proxy = Table(
     _time("last_ok"),
     _time("cool_until"),
     _words("last_error"),
+    # What fades, as of scored_at.
+    *(
+        Column(name, Float(53), nullable=False, server_default=text("0"))
+        for name in ("score_ok", "score_fail", "strikes")
+    ),
+    _time("scored_at"),
+    # Bound to this exit: nobody's account, of no use through another.
+    *(Column(name, Text, nullable=False, server_default=text("''")) for name in ("cookie", "crumb")),
+    _time("minted_at"),
 )
 
 proxy_source = Table(
@@ -251,6 +260,12 @@ proxy_source = Table(
     _whole("live"),
     _whole("gold"),
     _words("last_error"),
+    _words("etag"),
+    _whole("entries"),
+    _whole("refused"),
+    _whole("fresh"),
+    Column("fails_in_a_row", BigInteger, nullable=False, server_default=text("0")),
+    _time("paused_until"),
 )
 
 app_meta = Table(
