@@ -104,8 +104,10 @@ class Exporter:
         head = f"{MARK}, {utc_text(now)}: {len(good)} working {protocol} proxies, the best first\n"
         lines = [each.address.text for each in good]
         kept = self._kept(path) if protocol == "http" else []
+        body = (head + "".join(f"{line}\n" for line in (*lines, *_without(kept, lines)))).encode()
         with writing(path):
-            write_atomic(path, (head + "".join(f"{line}\n" for line in (*lines, *_without(kept, lines)))).encode())
+            # What holds passwords stays as closed as its owner made it.
+            write_atomic(path, body, mode=path.stat().st_mode & 0o777 if kept else 0o644)
 
     def _kept(self, path: Path) -> list[str]:
         """Return the lines with a password: a user wrote them. A file that is all his is saved first."""

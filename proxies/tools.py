@@ -76,7 +76,13 @@ async def open_tools(
         budget = Budget(state_dir, start_per_s=network.start_requests_per_s, max_per_s=network.max_requests_per_s)
         reference = DirectReference(direct, budget, clock)
         checker = Checker(
-            many, clock, refusal=allowed.refusal, reference=reference, confirming=careful, url_through=own.url
+            many,
+            clock,
+            refusal=allowed.refusal,
+            reference=reference,
+            confirming=careful,
+            trust=trust,
+            url_through=own.url,
         )
         probe = Probe(clock, refusal=allowed.refusal)
         yield Tools(

@@ -34,8 +34,8 @@ def read_known(engine: Engine, *, since: datetime) -> dict[str, Quote]:
         columns.metrics_updated_at,
     ).where(or_(columns.metrics_updated_at >= since, columns.price_time >= since))
     with engine.connect() as connection:
-        rows = connection.execute(wanted).all()
-    return {row.ticker: quote for row in rows if (quote := _quote(row, since)) is not None}
+        rows = connection.execute(wanted)  # one by one: all of them at once are ten megabytes
+        return {row.ticker: quote for row in rows if (quote := _quote(row, since)) is not None}
 
 
 def read_prices(engine: Engine, *, since: datetime) -> dict[str, float]:

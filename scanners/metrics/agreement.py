@@ -7,6 +7,7 @@ A price moves from second to second, so that two honest answers differ in it. Th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Literal
 
 from market.quotes import Quote
@@ -18,6 +19,9 @@ SHARES_TOLERANCE = 0.005
 ROUNDING_USD = 0.000_1
 """Yahoo rounds to four decimals; below this times a hundred a price is no witness."""
 SMALLEST_WITNESS_USD = 0.05
+MOMENT = timedelta(minutes=2)
+MOVED_IN_A_MOMENT, MOVED = 0.03, 0.2
+"""What a price may move meanwhile. By more it is no proof of a lie, but the ticker is no witness."""
 
 
 def word(one: Quote, other: Quote) -> Word:
@@ -30,7 +34,19 @@ def word(one: Quote, other: Quote) -> Word:
         return "differ"
     if _apart(one.shares_outstanding, other.shares_outstanding, tolerance=SHARES_TOLERANCE):
         return "differ"
-    return "agree" if _can_tell(one.previous_close, other.previous_close) else "silent"
+    return "agree" if _can_tell(one.previous_close, other.previous_close) and not has_moved(one, other) else "silent"
+
+
+def has_moved(one: Quote, other: Quote) -> bool:
+    """Whether two prices are further apart than a market moves between two answers: one may have been changed."""
+    times = (one.price_time, other.price_time)
+    is_near = None in times or abs(times[0] - times[1]) <= MOMENT  # type: ignore[operator]  # neither is None
+    return _apart(one.current_price, other.current_price, tolerance=MOVED_IN_A_MOMENT if is_near else MOVED)
+
+
+def withholds(quote: Quote, other: Quote) -> bool:
+    """Whether it leaves out the previous close that the other tells: what is not said cannot be compared."""
+    return quote.previous_close is None and _can_tell(other.previous_close, other.previous_close)
 
 
 def contradicts_itself(quote: Quote) -> bool:
@@ -53,6 +69,16 @@ def words(one: Mapping[str, Quote], other: Mapping[str, Quote]) -> dict[Word, li
 def can_witness(quotes: Iterable[Quote]) -> list[str]:
     """Return the tickers whose previous close is large enough to tell a change of a percent from rounding."""
     return [quote.ticker for quote in quotes if _can_tell(quote.previous_close, quote.previous_close)]
+
+
+def leaves_open(quotes: Iterable[Quote]) -> list[str]:
+    """Return the tickers of a price without the previous close that belongs to it: left out perhaps."""
+    return [
+        quote.ticker
+        for quote in quotes
+        if not _can_tell(quote.previous_close, quote.previous_close)
+        and (quote.previous_close is None or _can_tell(quote.current_price, quote.current_price))
+    ]
 
 
 def _still(one: Quote, other: Quote, end: Literal["high", "low"]) -> tuple[float | None, float | None]:

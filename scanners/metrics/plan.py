@@ -25,6 +25,8 @@ LOOKED_AT = 3
 """So many batches of the line are looked at, to find one that may be asked for."""
 LEAST_GOT = 0.5
 """An answer that holds less of what was asked is none."""
+SHORT_BY = 2
+"""Unless so many exits say the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ class Plan:
 
     def answered(self, ask: Ask, version: Version, heard: Heard) -> list[Accepted]:
         """An answer came that is no refusal; return what may be written."""
-        if ask.member is not None and len(version.quotes) < LEAST_GOT * len(ask.tickers) and not ask.is_testimony:
+        if self._is_too_little(ask, version):
             self.failed(ask, "foreign", heard)
             return []
         self._noted(ask, "ok", heard, brought=not ask.is_testimony)
@@ -173,6 +175,14 @@ class Plan:
                 batch.tried.add(version.source)
                 batch.versions.append(version)
         return [accepted for batch in ask.batches for accepted in self._judged(batch, heard.now_s)]
+
+    def _is_too_little(self, ask: Ask, version: Version) -> bool:
+        """Whether it holds less than half: the first exit of which that is so may lie, two tell what there is."""
+        if ask.member is None or ask.is_testimony or len(version.quotes) >= LEAST_GOT * len(ask.tickers):
+            return False
+        (batch,) = ask.batches
+        batch.short.add(version.source)
+        return not batch.is_doubted and len(batch.short) < SHORT_BY
 
     def look_at_table_again(self, *, now_s: float) -> list[Accepted]:
         """Judge what is staged once more: the table may know more by now."""
@@ -244,7 +254,7 @@ class Plan:
         for first in range(0, len(doubted), self.longest):
             tickers = tuple(doubted[first : first + self.longest])
             tried = {source for ticker in tickers for source in self.missing[ticker]}
-            self.line.append(Batch(tickers, tried=tried))
+            self.line.append(Batch(tickers, tried=tried, is_doubted=True))
 
     def _wants_testimony(self, now_s: float) -> bool:
         if not self.staged:
@@ -259,14 +269,27 @@ class Plan:
         if member is None and not direct:
             return None
         source = DIRECT if member is None else member.exit
-        batches = [batch for batch in self.staged if source not in _sources(batch)][: max(1, self.longest // 2)]
-        tickers = tuple(ticker for batch in batches for ticker in self.judge.witnesses_of(batch))[: self.longest]
+        batches, tickers = self._witnesses(source)
         if not tickers:
             return None
         self.staged = [batch for batch in self.staged if batch not in batches]
         self._staged_s = now_s if self.staged else math.inf
         self.testimonies += 1
         return self._asked(Ask(tickers, tuple(batches), True, member, self.rotation.timeout_s), now_s)
+
+    def _witnesses(self, source: str) -> tuple[list[Batch], tuple[str, ...]]:
+        """Return the staged batches that this source has not spoken of, as many as fit, and what to ask it."""
+        batches: list[Batch] = []
+        tickers: list[str] = []
+        for batch in self.staged:
+            if source in _sources(batch):
+                continue
+            witnesses = self.judge.witnesses_of(batch)
+            if batches and len(tickers) + len(witnesses) > self.longest:
+                break
+            batches.append(batch)
+            tickers += witnesses
+        return batches, tuple(tickers[: self.longest])
 
     def _asked(self, ask: Ask, now_s: float) -> Ask:
         if ask.member is not None:

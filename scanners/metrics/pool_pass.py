@@ -136,7 +136,8 @@ class PoolPass:
         assert ask.member is not None
         idle_s = self._plan.rotation.idle_before_s(ask.member)
         came = await self._came(ask.member, ask)
-        if came is None:
+        if came is None:  # the rotation outlives the pass: who is not given back is never asked again
+            self._plan.failed(ask, None, self._heard())
             return
         self.requests += came.requests
         if came.minted:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from market.quality import mixed_up
 from market.quotes import Quote
-from scanners.metrics.agreement import can_witness, contradicts_itself, words
+from scanners.metrics.agreement import can_witness, contradicts_itself, has_moved, leaves_open, withholds, words
 
 WITNESSES = 2
 SUPPORTERS = 2
@@ -48,6 +48,10 @@ class Batch:
     testimonies: list[Version] = field(default_factory=list)
     refused_by: set[str] = field(default_factory=set)
     believed: frozenset[str] = frozenset()
+    short: set[str] = field(default_factory=set)
+    """Exits of which the answer held little of it."""
+    is_doubted: bool = False
+    """Its tickers were left out before: an answer without them is one."""
 
     def forget(self, source: str) -> None:
         """Take back what this source said."""
@@ -92,11 +96,12 @@ class Judge:
         for version in sorted(reversed(batch.versions), key=lambda each: len(self._odd(each))):
             others = [each for each in (*batch.versions, *batch.testimonies) if each.source != version.source]
             against = {each.source for each in others if words(each.quotes, version.quotes)["differ"]}
-            backed = {each.source for each in others if each.source not in against and self._backs(each, version)}
+            backed = {each.source for each in others if each.source not in against and _backs(each, version)}
             odd = self._odd(version)
             is_mixed_up = mixed_up(len(odd), len(version.quotes))
             if version.source in self._trusted and not is_mixed_up:
                 return self._accepted(version, frozenset(), against)
+            doubting = against | {each.source for each in others if _leaves_out(version, each) or _moved(version, each)}
             weight = len(against) + (MANY if is_mixed_up else 1 if odd else 0)
             is_known = self._is_known(version, odd)
             is_enough = is_known or backed & self._trusted or len(backed) >= self.supporters or not version.quotes
@@ -104,14 +109,18 @@ class Judge:
                 self.overruled.update(odd)
                 return self._accepted(version, frozenset(backed), against)
             # One exit that testifies against a batch may be the liar: another is heard before it is fetched again.
-            is_doubted |= bool(odd or against & self._trusted or against & whole or len(against) > 1)
+            is_doubted |= bool(odd or doubting & self._trusted or doubting & whole or len(doubting) > 1)
         return Judgement(ruling="elsewhere" if is_doubted else "witness")
 
     def witnesses_of(self, batch: Batch) -> list[str]:
-        """Return two random tickers of the newest version that another source can be held against."""
-        quotes = batch.versions[-1].quotes
-        able = can_witness(quotes.values()) or list(quotes)
-        return self._rng.sample(able, min(WITNESSES, len(able)))
+        """Return two random tickers of the newest version that another source can be held against.
+
+        And two of those that leave out what could be: the other source may know it.
+        """
+        quotes = batch.versions[-1].quotes.values()
+        kinds = can_witness(quotes), leaves_open(quotes)
+        found = [each for some in kinds for each in self._rng.sample(some, min(WITNESSES, len(some)))]
+        return found or [quote.ticker for quote in quotes][:WITNESSES]
 
     def _is_known(self, version: Version, odd: list[str]) -> bool:
         """Whether two random tickers of it agree with the table, which holds nothing against the others."""
@@ -119,6 +128,9 @@ class Judge:
             return False
         held = {each: self.known[each] for each in version.quotes if each in self.known and each not in self.overruled}
         agreed = words(held, version.quotes)["agree"]
+        moved = [ticker for ticker, quote in held.items() if has_moved(quote, version.quotes[ticker])]
+        if mixed_up(len(moved), len(held)):
+            return False
         return len(agreed) >= min(WITNESSES, len(version.quotes)) and bool(agreed)
 
     def _odd(self, version: Version) -> list[str]:
@@ -126,12 +138,33 @@ class Judge:
         differ = set(words(self.known, version.quotes)["differ"])
         own = {quote.ticker for quote in version.quotes.values() if contradicts_itself(quote)} | version.unsound
         gone = {each for each in version.missing if each in self.known}
+        gone |= {each for each, quote in version.quotes.items() if withholds(quote, self.known.get(each, quote))}
         return sorted((differ | own | gone) - self.overruled)
-
-    def _backs(self, other: Version, version: Version) -> bool:
-        able = len(can_witness(version.quotes.values()))
-        return len(words(other.quotes, version.quotes)["agree"]) >= min(WITNESSES, able)
 
     def _accepted(self, version: Version, backed: frozenset[str], against: set[str]) -> Judgement:
         liars = frozenset(against) - self._trusted
         return Judgement(ruling="accepted", version=version, believed=backed | {version.source}, liars=liars)
+
+
+def _backs(other: Version, version: Version) -> bool:
+    """Whether the other agrees with two tickers of it, and knows nothing that it leaves out."""
+    if _leaves_out(version, other):
+        return False
+    found, able = words(other.quotes, version.quotes), len(can_witness(version.quotes.values()))
+    if able:
+        return len(found["agree"]) >= min(WITNESSES, able)
+    return len(found["silent"]) >= min(WITNESSES, len(version.quotes)) and not _moved(version, other)
+
+
+def _leaves_out(version: Version, other: Version) -> bool:
+    return any(withholds(version.quotes[each], other.quotes[each]) for each in _shared(version, other))
+
+
+def _moved(version: Version, other: Version) -> bool:
+    """Whether every price that both tell is another."""
+    shared = _shared(version, other)
+    return bool(shared) and all(has_moved(version.quotes[each], other.quotes[each]) for each in shared)
+
+
+def _shared(version: Version, other: Version) -> list[str]:
+    return [each for each in other.quotes if each in version.quotes]

@@ -16,7 +16,7 @@ from core.clock import utc_text
 from core.errors import FixByHand, RetryLater, Unreachable
 from core.logs import get_logger
 from market.quotes import Quote
-from net.client import CrowdClient, HttpClient
+from net.client import CROWD_CONNECT_S, CrowdClient, HttpClient
 from net.origin import Origin, probe_origin
 from proxies.breaker import Breaker
 from proxies.guard import load_filter
@@ -98,10 +98,13 @@ async def _origin_through_pool(context: Context, engine: Engine) -> Origin | Non
         members = _members(context, None, engine, Rotation(rest_s=0.0))
         held = await asyncio.to_thread(members.read)
         for member in held:
+            if context.stop.is_set():
+                return None
             if member.address.protocol != "http":
                 continue
+            url = members.url_of(member.address)
             try:
-                return await probe_origin(URL, trust=context.trust, proxy=members.url_of(member.address))
+                return await probe_origin(URL, trust=context.trust, proxy=url, timeout_s=CROWD_CONNECT_S)
             except Unreachable as error:
                 log.debug("exit_failed", proxy=member.address.text, cause="origin", error=str(error))
         _say_empty(context)

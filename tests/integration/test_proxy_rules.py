@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import os
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import fields
@@ -15,6 +16,7 @@ import pytest
 from core.clock import SystemClock
 from core.settings import Metrics, Settings
 from daemon.plan import keeps_proxies
+from market.quotes import Quote
 from net.client import CROWD_BODY_BYTES, CrowdClient, NoAnswer
 from net.tls import build_trust
 from proxies import pool, states
@@ -26,7 +28,9 @@ from proxies.harvest import Fetched, Source, merged, parse_sources, sift
 from proxies.model import CAUSES, Address, Member, Outcome
 from proxies.own import read_own
 from proxies.probe import BUDGET_S, Probe
+from proxies.rotation import Rotation
 from proxies.sources import Gatherer
+from scanners.metrics.staging import Batch, Judge, Version
 from simulator.testing import PracticeMarket
 from storage.engine import open_reader_engine
 from storage.writer import Writer
@@ -211,6 +215,40 @@ def test_rule_12_a_wrong_certificate_bans_its_host_and_exit_for_good(sqlite_file
         each.bad_certificate and states.woken(each, NOON.replace(year=2037)) == each for each in pool.load(engine)
     )
     engine.dispose()
+
+
+def test_rule_13_an_exit_has_one_request_a_rest_and_a_fifth_of_the_batches() -> None:
+    rotation = Rotation(rest_s=Metrics().rest_s)
+    first, second = (
+        Member(address=Address("http", "192.0.2.1", port), first_seen=NOON, state="live", exit_ip="198.18.0.1")
+        for port in (80, 81)
+    )
+    rotation.hold([first, second], now=NOON, now_s=0.0)
+    rotation.begin(5)
+    began_s = []
+    for tenth in range(300):
+        now_s = tenth / 10
+        member = rotation.pick(tried=(), now_s=now_s, waiting=5)
+        if member is None:
+            continue
+        began_s.append(now_s)
+        rotation.started(member, now_s=now_s)
+        assert rotation.pick(tried=(), now_s=now_s, waiting=5) is None  # two addresses, one exit
+        rotation.ended(member, "ok", now=NOON, now_s=now_s, latency_s=1.0)
+    assert began_s == [0.0, 12.0, 24.0]
+    rotation.ended(first, "ok", now=NOON, now_s=40.0, latency_s=1.0, brought=True)
+    assert rotation.pick(tried=(), now_s=100.0, waiting=5) is None and not rotation.has_any()
+
+
+def test_rule_14_what_one_exit_says_is_held_against_another_source() -> None:
+    quotes = {each: Quote(ticker=each, previous_close=10.0) for each in ("A", "B", "C")}
+    rulings = []
+    for others in ((), ("b",), ("b", "c"), ("direct",)):
+        judge = Judge(trusted={"direct"}, rng=random.Random(1))
+        testimonies = [Version(each, {ticker: quotes[ticker] for ticker in ("A", "B")}) for each in others]
+        batch = Batch(tuple(quotes), versions=[Version("a", quotes)], testimonies=testimonies)
+        rulings.append(judge.judge(batch).ruling)
+    assert rulings == ["witness", "witness", "accepted", "accepted"]
 
 
 def test_rule_15_the_file_is_renamed_into_place_and_never_emptied(tmp_path: Path) -> None:

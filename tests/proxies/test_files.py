@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -72,11 +73,14 @@ def test_a_users_own_file_is_saved_before_it_is_replaced_and_his_passwords_stay(
     file = tmp_path / "http_proxies.txt"
     mine = "9.9.9.7:3128\nme:secret@9.9.9.8:3128\n"
     file.write_text(mine)
+    file.chmod(0o600)
     for number in (1, 2):
         Exporter(file).write([member(number)], now=NOW)
         assert lines(file) == [f"9.9.9.{number}:8080", "me:secret@9.9.9.8:3128"]
         assert saved_of(file).read_text() == mine
     assert saved_of(file).stat().st_mode & 0o077 == 0
+    if os.name == "posix":
+        assert file.stat().st_mode & 0o777 == 0o600, "as closed as he made it"
 
 
 def test_a_file_is_read_whatever_its_form(tmp_path: Path) -> None:

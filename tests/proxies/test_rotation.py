@@ -119,6 +119,16 @@ def test_where_enough_exits_answered_well_one_of_them_is_waited_for() -> None:
     assert picked(rotation, waiting=MANY) == 7
 
 
+def test_where_many_attempts_fail_fewer_exits_are_tried_out() -> None:
+    """By hand: 90 batches of 15 s within 30 s want 45 exits; where half of the attempts fail, within 120 s, 12."""
+    for fails, expected in ((0, 41), (1, 0)):
+        good = [replace(member(number), ok=1, fail=fails) for number in range(1, 14)]
+        rotation = holding(*good, member(41, last_checked=None))
+        for one in good:
+            rotation.started(one, now_s=0.0)
+        assert picked(rotation, waiting=90) == expected
+
+
 def test_no_exit_brings_more_than_a_fifth_of_a_cycles_batches() -> None:
     one = member(1)
     rotation = holding(one, rest_s=0.0, batches=10)

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from market.quotes import Quote
-from scanners.metrics.agreement import can_witness, contradicts_itself, word, words
+from scanners.metrics.agreement import can_witness, contradicts_itself, has_moved, leaves_open, withholds, word, words
 
 AT = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 QUOTE = Quote(
@@ -66,3 +66,29 @@ def test_only_tickers_that_both_hold_are_compared() -> None:
         "differ": ["AAPL"],
         "silent": [],
     }
+
+
+@pytest.mark.parametrize(
+    ("price", "later_s", "moved"),
+    [(236.0, 60, False), (238.0, 60, True), (238.0, 600, False), (290.0, 600, True), (160.0, 60, True)],
+)
+def test_a_price_moves_three_percent_in_a_moment_and_a_fifth_in_a_session(
+    price: float, later_s: int, moved: bool
+) -> None:
+    later = replace(QUOTE, current_price=price, price_time=AT + timedelta(seconds=later_s))
+    assert has_moved(QUOTE, later) is moved
+    assert word(QUOTE, later) == ("silent" if moved else "agree")
+    assert has_moved(replace(QUOTE, price_time=None), later) is (abs(price - 230.0) > 0.03 * max(price, 230.0))
+
+
+def test_who_leaves_out_a_previous_close_withholds_it_from_who_knows_it() -> None:
+    blank = replace(QUOTE, previous_close=None)
+    assert withholds(blank, QUOTE)
+    assert not withholds(QUOTE, blank) and not withholds(blank, blank)
+    assert not withholds(blank, replace(QUOTE, previous_close=0.01))
+
+
+def test_a_price_without_its_previous_close_leaves_open_what_it_is() -> None:
+    penny = replace(QUOTE, ticker="P", current_price=0.01, previous_close=0.01)
+    blank, small = replace(QUOTE, ticker="B", previous_close=None), replace(QUOTE, ticker="S", previous_close=0.01)
+    assert leaves_open([QUOTE, penny, blank, small]) == ["B", "S"]

@@ -233,3 +233,27 @@ def test_a_plan_tells_when_to_look_again() -> None:
     assert stage.plan.wake_s(now_s=0.0) == 300.0  # when the direct lane may
     stage.fail(ask, "reset")
     assert stage.plan.wake_s(now_s=0.0) == 20.0  # when the exit has cooled
+
+
+def test_a_ticker_that_nobody_knows_is_asked_for_twice_and_nobody_is_blamed() -> None:
+    stage = Stage()
+    for _ in range(3):
+        stage.answer(stage.next(), without="T0")
+    while not stage.plan.is_over and stage.plan.line and stage.plan.line[0].tickers != ("T0",):
+        stage.answer(stage.next(), without="T0")
+    again = stage.next()
+    assert again.tickers == ("T0",)
+    stage.answer(again, without="T0")
+    assert stage.plan.is_over
+    assert all(member.last_error is None for member in stage.plan.rotation.members())
+
+
+def test_the_second_exit_that_tells_less_than_half_is_heard() -> None:
+    stage = Stage(size=12)
+    few = {each: TRUE[each] for each in TICKERS[:4]}
+    for expected in (0, 1):
+        ask = stage.next()
+        missing = TICKERS[4:]
+        stage.plan.answered(ask, Version(exit_of(ask), few, missing=missing), stage.heard())
+        member = stage.plan.rotation.member(ask.member.address) if ask.member else None
+        assert member is not None and (member.last_error == "foreign") is (expected == 0)

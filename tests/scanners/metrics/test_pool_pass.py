@@ -10,7 +10,9 @@ import pytest
 
 from proxies import pool
 from proxies.model import Address, Outcome, Protocol
+from proxies.rotation import Rotation
 from scanners.context import run_scanner
+from scanners.metrics import work as metrics_work
 from scanners.metrics.work import work
 from simulator import testing
 from simulator.world import listings
@@ -172,3 +174,15 @@ async def test_unverified_answers_are_not_written(crowded: Stage) -> None:
     run = await once(crowded, direct="never", cycle_deadline_s=1.0)
     assert (run["status"], run["updated"]) == ("failed", 0)
     assert run["detail"]["unverified"] > 0
+
+
+async def test_an_exit_that_the_deadline_took_by_surprise_is_free_in_the_next_cycle(
+    crowded: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowded.market.add_proxies("silent", 2)
+    fill(crowded)
+    rotation = Rotation(rest_s=0.0)
+    monkeypatch.setattr(metrics_work, "Rotation", lambda rest_s: rotation)
+    await once(crowded, cycle_deadline_s=0.5)
+    later_s = crowded.clock.monotonic_s() + 3600.0
+    assert len(rotation) == 2 and rotation.next_s(waiting=1) < later_s

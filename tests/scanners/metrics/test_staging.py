@@ -124,6 +124,56 @@ def test_the_witnesses_are_two_random_tickers_with_a_close_large_enough(seed: in
     assert all(quotes[each].previous_close == 10.0 for each in found)
 
 
+PRICED = {each: replace(quote, current_price=quote.previous_close, price_change=0.0) for each, quote in TRUE.items()}
+STRIPPED = {each: Quote(ticker=each, current_price=(quote.previous_close or 0) * 1.5) for each, quote in TRUE.items()}
+SHIFTED = {
+    each: replace(quote, current_price=(quote.previous_close or 0) * 1.5, price_change=(quote.previous_close or 0) / 2)
+    for each, quote in TRUE.items()
+}
+
+
+def test_who_leaves_out_what_could_be_compared_is_not_believed() -> None:
+    assert judge(said("a", STRIPPED), testimonies=(said("direct", PRICED, "T1", "T2"),)).ruling == "elsewhere"
+    two_true = STRIPPED | {each: PRICED[each] for each in ("T4", "T5")}
+    assert judge(said("a", two_true), knows=True).ruling == "elsewhere"
+    assert judge(said("a", two_true), testimonies=(said("direct", PRICED, "T4", "T5", "T6"),)).ruling == "elsewhere"
+
+
+def test_what_is_left_out_is_asked_of_the_witness_too() -> None:
+    quotes = STRIPPED | {each: PRICED[each] for each in ("T4", "T5", "T6")}
+    found = Judge(trusted=(), rng=random.Random(1)).witnesses_of(Batch(TICKERS, versions=[Version("a", quotes)]))
+    assert len(set(found)) == 4 and len(set(found) & {"T4", "T5", "T6"}) == 2
+
+
+def test_numbers_that_nobody_has_are_held_against_nobody() -> None:
+    """A batch of new issues: neither source knows a previous close."""
+    quotes = {each: replace(quote, previous_close=None, price_change=None) for each, quote in PRICED.items()}
+    assert judge(said("a", quotes), testimonies=(said("direct", quotes, "T1", "T2"),)).ruling == "accepted"
+
+
+def test_prices_that_are_all_changed_with_their_changes_are_not_believed() -> None:
+    assert judge(said("a", SHIFTED), testimonies=(said("direct", PRICED, "T1", "T2"),)).ruling == "elsewhere"
+    others = (said("b", PRICED, "T1", "T2"), said("c", PRICED, "T3", "T4"))
+    assert judge(said("a", SHIFTED), testimonies=others).ruling == "elsewhere"
+    again = judge(said("a", SHIFTED), said("b", PRICED), testimonies=(said("direct", PRICED, "T1", "T2"),))
+    assert (again.ruling, again.version, again.liars) == ("accepted", said("b", PRICED), frozenset())
+
+
+def test_prices_that_the_table_knows_otherwise_are_not_believed_by_it() -> None:
+    one = Judge(trusted=(), rng=random.Random(1))
+    one.known = PRICED
+    assert one.judge(Batch(TICKERS, versions=[said("a", SHIFTED)])).ruling == "witness"
+    assert one.judge(Batch(TICKERS, versions=[said("a", PRICED)])).ruling == "accepted"
+
+
+def test_two_exits_that_tell_the_same_lie_are_not_believed() -> None:
+    for lie in (FALSE, STRIPPED, SHIFTED):
+        assert judge(said("a", lie), said("b", lie)).ruling != "accepted"
+        assert judge(said("a", lie), said("b", lie), testimonies=(said("c", PRICED, "T1", "T2"),)).ruling != "accepted"
+        both = said("a", lie), said("b", lie)
+        assert judge(*both, testimonies=(said("direct", PRICED, "T1", "T2"),)).ruling != "accepted"
+
+
 def test_who_is_forgotten_has_said_nothing() -> None:
     batch = Batch(TICKERS, versions=[said("a", TRUE), said("b", TRUE)], testimonies=[said("a", TRUE, "T1")])
     batch.forget("a")
