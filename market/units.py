@@ -47,7 +47,7 @@ def shortest_float32(x: float) -> float | None:
     A protobuf `float` widened to 64 bits shows digits that were never sent. None if not finite as 32 bits.
     """
     size = abs(x)
-    if 0.0 < size < _FOUR_DECIMALS_TO:  # 24 bits times 10^4 is exact, and so is a whole number over 10^4 to its last bit
+    if 0.0 < size < _FOUR_DECIMALS_TO:  # 24 bits times 10^4 is exact, a whole number over 10^4 exact to its last bit
         short = round(x * 10_000.0) / 10_000.0
         if abs(short - x) <= size * _SURELY_SAME:
             return short

@@ -100,12 +100,11 @@ async def test_a_cycle_that_the_database_broke_off_is_run_again(
     monkeypatch.setattr(metrics_work, "DATABASE_RETRY_S", 0.05)
     context = still_stage.context("metrics")
     away = still_stage.file.with_suffix(".away")
+    still_stage.market.fault("server_error")  # so that the cycle is not over before its database is
     async with still_stage.at_work(context, work) as scanner:
-        await eventually(lambda: context.pulse.facts.get("origin"))
-        still_stage.market.faults.refuse_connections = True
         await eventually(lambda: still_stage.runs("metrics"))
         still_stage.file.rename(away)
-        still_stage.market.faults.refuse_connections = False
+        still_stage.market.clear("server_error")
         await eventually(lambda: context.pulse.facts.get("database", "").startswith("unreachable"))
         away.rename(still_stage.file)
         await eventually(lambda: [run["status"] for run in still_stage.runs("metrics")][-1] == "complete")
