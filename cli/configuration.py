@@ -51,4 +51,6 @@ def check(config_file: str | None, as_json: bool) -> None:
 def _value(loaded: Loaded, key: str) -> Any:
     section, _, name = key.partition(".")
     value = getattr(getattr(loaded.settings, section), name)
+    if key == "proxies.own":
+        return [redacted(each) for each in value]
     return redacted(value) if key in WITH_PASSWORD else value

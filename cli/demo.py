@@ -40,6 +40,7 @@ PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 QUERY = "SELECT ticker, current_price, last_updated FROM stocks_stock ORDER BY last_updated DESC LIMIT 10;"
 
+FLEET = "good=20,good/socks5=4,dead=4,flaky=4,slow=2,tamper_all=2,own_certificate=1,captcha=1"
 MARK = "# Written by `tickerd demo`"
 DATABASE = "tickerd.db"
 TAKEN = ("prices", "daily", "supervisor")
@@ -61,7 +62,12 @@ file = "{universe}"
 
 [metrics]
 interval_s = 60.0
-direct = "only"
+rest_s = 1.0                  # the fleet's exits know no limit
+
+[proxies]
+sources = ["https://raw.githubusercontent.com/monosans/proxy-list/main/proxies/all.txt"]   # the fleet, among dead ones
+own_networks = ["127.0.0.0/8"]
+wanted = 20
 
 [state]
 dir = "state"
@@ -189,7 +195,7 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def _practice_market(folder: Path) -> Iterator[dict[str, Any]]:
     ready_file = folder / "practice.json"
     ready_file.unlink(missing_ok=True)
-    command = simulator_command(folder / "practice-ca.pem", ready_file, universe=FIXED_8782)
+    command = simulator_command(folder / "practice-ca.pem", ready_file, universe=FIXED_8782, fleet=FLEET)
     with _child(command, log=folder / "practice-market.log") as process:
         yield wait_until_ready(ready_file, process.poll)
 

@@ -31,7 +31,7 @@ OWN = "tickerd"
 def logs(name: str, follow: bool, lines: int, config_file: str | None, as_json: bool) -> None:
     """Show the log of process NAME; default: the orchestrator's.
 
-    prices, metrics, daily, recorder, screener, prepare, alerts
+    prices, metrics, daily, proxies, recorder, screener, prepare, alerts
     """
     file = _file(Path(load(config_file).settings.logging.dir), name)
     try:

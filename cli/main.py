@@ -32,6 +32,7 @@ COMMANDS = {
     "coverage": "cli.table:coverage",
     "tail": "cli.tail:tail",
     "scanner": "cli.scanner:scanner",
+    "proxies": "cli.proxies:proxies",
     "probe": "cli.probe:probe",
     "replay": "cli.replay:replay",
     "universe": "cli.universe:universe",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 from rich.console import RenderableType
 
 from cli.common import load, plain_table, print_json, show, with_both
@@ -97,7 +98,7 @@ def _run(path: Path, replayed: Replay, errors: list[dict[str, Any]]) -> FileCoun
 def _values(replayed: Replay, ticker: str) -> dict[str, Any]:
     quote = replayed.quotes.get(ticker)
     return {
-        "prices": [asdict(row) for row in replayed.prices(ticker)],
+        "prices": [msgspec.structs.asdict(row) for row in replayed.prices(ticker)],
         "quote": asdict(quote) if quote is not None else None,
     }
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as ProgressBar
 
 from cli.common import load, print_json, with_both
+from cli.progress import progress_bar, shown_on
 from core import logs
 from core.notify import Notifier
 from core.program import lost_errors_logged, on_signals, run_loop
@@ -31,37 +28,14 @@ def scanner(name: str, once: bool, config_file: str | None, as_json: bool) -> in
     """
     settings = load(config_file).settings
     stages: dict[str, Progress] = {}
-    with _bar() as bar:
+    with progress_bar() as bar:
         # Only now: while the bar is on, standard error writes above it.
         logs.configure(service=name, level=settings.logging.level, style=settings.logging.format)
-        code = run_loop(_scan(name, settings, once, _shown_on(bar, stages)))
+        code = run_loop(_scan(name, settings, once, shown_on(bar, stages)))
     if as_json:
         done = [{"stage": each.stage, "done": each.done, "total": each.total} for each in stages.values()]
         print_json({"scanner": name, "exit_code": code, "stages": done})
     return code
-
-
-def _bar() -> ProgressBar:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    return ProgressBar(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), redirect_stdout=False)
-
-
-def _shown_on(bar: ProgressBar, stages: dict[str, Progress]) -> Reporter:
-    tasks: dict[str, TaskID] = {}
-
-    def show(progress: Progress) -> None:
-        stages[progress.stage] = progress
-        if progress.stage not in tasks:
-            tasks[progress.stage] = bar.add_task(progress.stage, total=progress.total)
-        bar.update(tasks[progress.stage], completed=progress.done, total=progress.total)
-
-    return show
 
 
 async def _scan(name: str, settings: Settings, once: bool, report: Reporter) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import click
 from rich.console import Console
@@ -22,6 +22,8 @@ from storage.coverage import read_coverage, read_why
 from storage.ledger import read_days
 from storage.reader import read_quotes
 
+EXPLAINED: tuple[Literal["price", "metrics"], ...] = ("price", "metrics")
+"""Groups of which the newest run says why a ticker is fresh or not."""
 WIDE = 110
 """Columns that a terminal must have for names beside the numbers."""
 
@@ -107,7 +109,8 @@ def coverage(days: int | None, config_file: str | None, as_json: bool) -> None:
     try:
         at = SystemClock().utc_now()
         document: dict[str, Any] = {"at": at, "groups": read_coverage(engine, at=at)}
-        document["groups"]["price"]["why"] = read_why(engine, at=at)
+        for group in EXPLAINED:
+            document["groups"][group]["why"] = read_why(engine, at=at, group=group)
         if days:
             document["days"] = read_days(engine, _last_sessions(loaded.settings.market, at, days), at=at)
     finally:
@@ -116,9 +119,13 @@ def coverage(days: int | None, config_file: str | None, as_json: bool) -> None:
         print_json(document)
     else:
         groups = document["groups"]
-        why = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in groups["price"]["why"].items())
-        show([coverage_table(groups), "", *([f"price: {why}", ""] if why else []), _age_table(groups)])
+        reasons = [f"{group}: {_words(why)}" for group in EXPLAINED if (why := groups[group]["why"])]
+        show([coverage_table(groups), "", *reasons, *([""] if reasons else []), _age_table(groups)])
         show(["", _day_table(document["days"])] if days else [])
+
+
+def _words(why: Mapping[str, int]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in why.items())
 
 
 def _last_sessions(market: Market, at: datetime, days: int) -> list[Session]:

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import msgspec
 
@@ -148,7 +148,7 @@ def _environment(environ: Mapping[str, str]) -> list[tuple[str, str, str]]:
 def _from_text(key: str, text: str, *, where: str) -> Any:
     section, _, name = key.partition(".")
     fields = {f.name: f for f in msgspec.structs.fields(_sections()[section])} if section in _sections() else {}
-    if name in fields and fields[name].type == list[str]:
+    if name in fields and get_origin(fields[name].type) is list:
         try:
             return msgspec.json.decode(text)
         except msgspec.DecodeError as error:
@@ -175,7 +175,8 @@ def _set(values: dict[str, dict[str, Any]], key: str, value: Any, *, where: str,
 
 def _plain(message: str, value: Any) -> str:
     if "matching regex" in message:
-        return f"{value!r} has the wrong form"
+        place = re.search(r"at `\$\[(\d+)\]`", message)
+        return f"{(value[int(place[1])] if place else value)!r} has the wrong form"
     return message.replace("`", "")
 
 
@@ -183,6 +184,8 @@ def _wanted(kind: Any) -> str:
     schema = msgspec.json.schema(kind)
     if "description" in schema:
         return str(schema["description"])
+    if "description" in schema.get("items", ()):
+        return f"a list of {schema['items']['description']}"
     if "enum" in schema:
         return "one of " + ", ".join(f'"{value}"' for value in schema["enum"])
     names = {"number": "a number", "integer": "a whole number", "boolean": "true or false", "array": "a list of texts"}

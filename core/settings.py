@@ -37,13 +37,39 @@ _LABEL = rf"[^/\s:@\[\]?#.{_LOOKALIKES}]{{1,63}}"  # DNS knows no empty and no l
 _HEX = r"[\da-fA-F]{1,4}"
 _SHORTENED = "|".join(rf"({_HEX}:){{1,{count}}}(:{_HEX}){{1,{7 - count}}}" for count in range(1, 7))
 _IPV6 = rf"({_HEX}:){{7}}{_HEX}|({_HEX}:){{1,7}}:|:(:{_HEX}){{1,7}}|::|{_SHORTENED}"  # RFC 4291 section 2.2, 1 and 2
-_HOST = rf"([^/\s@\[\]?#{_LOOKALIKES}]+@)?({_LABEL}(\.{_LABEL})*\.?|\[({_IPV6})\])"
+_NAME = rf"({_LABEL}(\.{_LABEL})*\.?|\[({_IPV6})\])"
+_HOST = rf"([^/\s@\[\]?#{_LOOKALIKES}]+@)?{_NAME}"
 _PORT = r"(:([0-5]?\d{1,4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]))?"
 HttpUrlOrNone = Annotated[
     str, Meta(pattern=rf"^\Z|^http://{_HOST}{_PORT}/?\Z", description='"http://HOST:PORT" of an HTTP CONNECT proxy')
 ]
 StreamUrl = Annotated[str, Meta(pattern=rf"^wss://{_HOST}{_PORT}([/?]\S*)?\Z", description='a "wss://" address')]
+ListSource = Annotated[
+    str,
+    Meta(
+        pattern=rf"^((auto|text|csv|json|html|base64) )?((http|socks4|socks5) )?https://{_NAME}{_PORT}([/?]\S*)?\Z",
+        description='texts like "https://HOST/LIST", "json https://HOST/LIST" or "socks5 https://HOST/LIST"',
+    ),
+]
+_BYTE = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+NetworkText = Annotated[
+    str,
+    Meta(pattern=rf"^{_BYTE}(\.{_BYTE}){{3}}/(3[0-2]|[12]?\d)\Z", description='networks like "10.1.2.0/24"'),
+]
 Port = Annotated[int, Meta(ge=0, le=65535)]
+
+
+LISTS = [
+    "https://raw.githubusercontent.com/monosans/proxy-list/main/proxies/all.txt",
+    "https://raw.githubusercontent.com/proxifly/free-proxy-list/main/proxies/all/data.txt",
+    "https://raw.githubusercontent.com/TheSpeedX/PROXY-List/master/http.txt",
+    "https://raw.githubusercontent.com/clarketm/proxy-list/master/proxy-list-raw.txt",
+    "https://api.proxyscrape.com/v2/?request=getproxies&protocol=http&timeout=10000&country=all",
+    "https://proxylist.geonode.com/api/proxy-list?limit=500&page=1&sort_by=lastChecked&sort_type=desc",
+    "https://api.redscrape.com/proxies.json",
+    "https://free-proxy-list.net/",
+]
+"""Free proxies as others publish them, checked by nobody or once."""
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -119,10 +145,11 @@ class Daily(Section, frozen=True, kw_only=True):
 
 class Proxies(Section, frozen=True, kw_only=True):
     file: str = "http_proxies.txt"
-    sources: list[str] = msgspec.field(default_factory=list)
+    sources: list[ListSource] = msgspec.field(default_factory=lambda: list(LISTS))
     refresh_interval_s: Positive = 3600.0
     wanted: Count = 100
-    own_networks: list[str] = msgspec.field(default_factory=list)
+    own_networks: list[NetworkText] = msgspec.field(default_factory=list)
+    own: list[str] = msgspec.field(default_factory=list)
 
 
 class Supervisor(Section, frozen=True, kw_only=True):

@@ -69,6 +69,7 @@ PROGRAMS: Mapping[str, Program] = {
     "prices": Program(module="scanners.prices"),
     "metrics": Program(module="scanners.metrics"),
     "daily": Program(module="scanners.daily", once=True),
+    "proxies": Program(module="proxies"),
     "recorder": Program(module="storage.recorder"),
     "screener": Program(module="screener"),
     "backup": Program(module="storage.backup", once=True),

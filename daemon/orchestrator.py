@@ -338,6 +338,7 @@ class Orchestrator:
             now,
             plan.DailyState(done=self._daily_done, active=active),
             backup_done=self._backup_done,
+            proxy_file=Path(self._settings.proxies.file).exists(),
         )
         if not self._prepared:
             away = self._database.reason

@@ -18,6 +18,7 @@ DAILY = "daily"
 RECORDER = "recorder"
 SCREENER = "screener"
 BACKUP = "backup"
+PROXIES = "proxies"
 STALLS = 4  # a scanner mends a stalled connection itself; one that failed to this many times over is hung
 
 
@@ -30,9 +31,18 @@ class DailyState:
 
 
 def wanted(
-    calendar: Calendar, settings: Settings, now: datetime, daily: DailyState, *, backup_done: datetime | None = None
+    calendar: Calendar,
+    settings: Settings,
+    now: datetime,
+    daily: DailyState,
+    *,
+    backup_done: datetime | None = None,
+    proxy_file: bool = False,
 ) -> dict[str, Want]:
-    """Return for each process whether it should run now, and why. `backup_done`: the due time it was last made for."""
+    """Return for each process whether it should run now, and why.
+
+    `backup_done`: the due time it was last made for; `proxy_file`: the file of working proxies exists.
+    """
     in_session = _in_session(calendar, settings, now)
     wants = {
         "prices": _if_enabled(settings.prices.enabled, in_session),
@@ -42,7 +52,15 @@ def wanted(
     }
     if settings.backup.enabled:
         wants[BACKUP] = _backup(calendar, settings, now, backup_done)
+    if keeps_proxies(settings, proxy_file=proxy_file):
+        wants[PROXIES] = Want(wanted=True, session=in_session.session)
     return wants | {RECORDER: Want(wanted=True, session=in_session.session)}
+
+
+def keeps_proxies(settings: Settings, *, proxy_file: bool) -> bool:
+    """Whether there is a pool to keep: somebody who asks through it, and somewhere that proxies come from."""
+    asked = settings.metrics.enabled and settings.metrics.direct != "only"
+    return asked and bool(settings.proxies.sources or settings.proxies.own or proxy_file)
 
 
 def backup_due_at(calendar: Calendar, settings: Settings, now: datetime) -> datetime:

@@ -39,7 +39,7 @@ SCANNERS = ("prices", "metrics", "daily")
 TOUCHES: Mapping[str, Touch] = {
     "state": LATER,
     "database": LATER,
-    "network": Touch(processes=SCANNERS),
+    "network": Touch(processes=(*SCANNERS, "proxies")),
     "market": Touch(processes=(*SCANNERS, "recorder", "screener")),
     "market.warmup_s": AT_ONCE,
     "market.linger_s": AT_ONCE,
@@ -53,7 +53,7 @@ TOUCHES: Mapping[str, Touch] = {
     "daily": Touch(processes=("daily",)),
     "daily.enabled": AT_ONCE,
     "daily.window": AT_ONCE,
-    "proxies": AT_ONCE,
+    "proxies": Touch(processes=("proxies", "metrics")),
     "supervisor": AT_ONCE,
     "logging": AT_ONCE,
     "alerts": AT_ONCE,

@@ -16,6 +16,8 @@ _LATEST_S = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 
 _as_float32 = struct.Struct("<f").pack
 _SURELY_SAME = 2.0**-25
+_FOUR_DECIMALS_TO = 512.0
+"""Below it two numbers of four decimals are never the same float32: what is found is the shortest."""
 """Relative: a number so near to a 32-bit float is nearer to it than to any other."""
 _FROM_SIX, _FROM_SEVEN = ("%.6g", "%.7g", "%.8g"), ("%.7g", "%.8g")
 _SEVEN_DIGITS_FROM, _SEVEN_DIGITS_TO = 1e-3, 8_388_608.0
@@ -45,6 +47,10 @@ def shortest_float32(x: float) -> float | None:
     A protobuf `float` widened to 64 bits shows digits that were never sent. None if not finite as 32 bits.
     """
     size = abs(x)
+    if 0.0 < size < _FOUR_DECIMALS_TO:  # 24 bits times 10^4 is exact, a whole number over 10^4 exact to its last bit
+        short = round(x * 10_000.0) / 10_000.0
+        if abs(short - x) <= size * _SURELY_SAME:
+            return short
     if not size <= FLOAT32_MAX:
         return None
     # 6 digits survive any float32, 9 always tell two apart (IEEE 754: FLT_DIG, FLT_DECIMAL_DIG).

@@ -42,6 +42,12 @@ def reserved(lane: Lane, *, now_s: float) -> tuple[Lane, float]:
     return replace(lane, next_free_s=slot_s + 1.0 / lane.rate_per_s, used_at_s=now_s), slot_s - now_s
 
 
+def given_back(lane: Lane, *, slot_s: float) -> Lane:
+    """Return the lane without the slot at `slot_s` if it was the last one given: else others stand behind it."""
+    is_last = abs(lane.next_free_s - 1.0 / lane.rate_per_s - slot_s) < EARLY_WAKING_S
+    return replace(lane, next_free_s=slot_s) if is_last else lane
+
+
 def praised(lane: Lane, *, max_per_s: float) -> Lane:
     """Return the lane after a good answer."""
     return replace(lane, rate_per_s=min(max_per_s, lane.rate_per_s + INCREASE_PER_S))
@@ -85,6 +91,11 @@ class Budget:
             lane, wait_s = reserved(self._read(), now_s=now_s)
             self._write(lane)
         return wait_s
+
+    def give_back(self, *, slot_s: float) -> None:
+        """Leave the slot at `slot_s` to another: nothing is sent in it."""
+        with self._lock:
+            self._write(given_back(self._read(), slot_s=slot_s))
 
     def praise(self) -> None:
         with self._lock:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self
 
-from curl_cffi import AsyncSession, CurlOpt, Response
+from curl_cffi import AsyncSession, CurlInfo, CurlOpt, Response
 from curl_cffi.requests.errors import RequestsError
 
 from core.errors import Unreachable
@@ -16,49 +17,70 @@ from core.errors import Unreachable
 MAX_BODY_BYTES = 8 * 1024 * 1024  # 30 times the largest quote answer measured (238 KiB for 100 symbols)
 CONNECT_TIMEOUT_S = 5.0
 TOTAL_TIMEOUT_S = 20.0
+CROWD_BODY_BYTES = 2 * 1024 * 1024
+"""Of an answer through a stranger's proxy, unpacked: 8 times the largest quote answer."""
+CROWD_CONNECT_S = 3.0
+"""For reaching the proxy, its tunnel and TLS inside it, together."""
+CROWD_TOTAL_S = 10.0
+GRACE_S = 1.0
+"""Beyond libcurl's own limit: should that ever not hold, the request is cancelled."""
+INFOS = [CurlInfo.HTTP_CONNECTCODE, CurlInfo.APPCONNECT_TIME]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One HTTP answer; header names are lower case."""
+    """One HTTP answer; header names are lower case. `cookies`: those that it sets."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    cookies: Mapping[str, str] = field(default_factory=dict)
+
+
+class NoAnswer(Unreachable):
+    """A request that brought none. `code`: libcurl's; `connect_status`: what a proxy said to the CONNECT, 0 = nothing;
+    `secured`: the fault came after TLS was up."""
+
+    def __init__(self, reason: str, *, where: str, code: int, connect_status: int = 0, secured: bool = False) -> None:
+        super().__init__(reason, where=where)
+        self.code, self.connect_status, self.secured = code, connect_status, secured
+
+
+class Getter(Protocol):
+    """Something that asks under one identity: a client, or one exit of a crowd."""
+
+    async def get(self, url: str, params: Mapping[str, str] | None = None) -> Answer:
+        """Return the answer whatever its status; NoAnswer if there is none."""
+
+    def cookies(self) -> list[str]:
+        """Return the values of all cookies that are held: secrets, which no file may hold."""
 
 
 class HttpClient:
     """One cookie jar and connection pool towards the upstream: one exit, one identity."""
 
-    def __init__(self, *, ca_path: Path, proxy: str, max_clients: int = 8) -> None:
-        self._session: AsyncSession[Response] = AsyncSession(
-            impersonate="chrome",
+    def __init__(
+        self, *, ca_path: Path, proxy: str, max_clients: int = 8, max_body_bytes: int = MAX_BODY_BYTES
+    ) -> None:
+        self._session = _session(
+            ca_path,
+            max_clients,
+            max_body_bytes,
+            # "" = none: left unset, libcurl itself would take HTTPS_PROXY or ALL_PROXY.
             proxy=proxy or None,
-            verify=True,
-            trust_env=False,
-            allow_redirects=False,
+            curl_options={CurlOpt.PROXY: proxy},
             timeout=(CONNECT_TIMEOUT_S, TOTAL_TIMEOUT_S - CONNECT_TIMEOUT_S),
-            max_clients=max_clients,
-            curl_options={
-                CurlOpt.CAINFO: str(ca_path),
-                CurlOpt.PROXY: proxy,  # "" = none: left unset, libcurl itself would take HTTPS_PROXY or ALL_PROXY
-                CurlOpt.NOPROXY: "",  # else NO_PROXY in the environment would send a request past its proxy
-                CurlOpt.MAXFILESIZE_LARGE: MAX_BODY_BYTES,
-            },
         )
 
     def cookies(self) -> list[str]:
         """Return the values of all cookies that are held: secrets, which no file may hold."""
         return [cookie.value or "" for cookie in self._session.cookies.jar]
 
-    async def get(self, url: str, params: Mapping[str, str] | None = None) -> Answer:
-        """Return the answer whatever its status; Unreachable if there is none."""
-        try:
-            response = await self._session.get(url, params=dict(params or {}))
-        except RequestsError as error:
-            raise Unreachable(str(error).split(". See", 1)[0], where=url.split("?", 1)[0]) from error
-        headers = {name.lower(): value or "" for name, value in response.headers.items()}
-        return Answer(status=response.status_code, headers=headers, body=response.content)
+    async def get(
+        self, url: str, params: Mapping[str, str] | None = None, *, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Return the answer whatever its status; NoAnswer if there is none."""
+        return await _get(self._session, url, params, headers=dict(headers or {}))
 
     async def close(self) -> None:
         await self._session.close()
@@ -70,3 +92,136 @@ class HttpClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+class CrowdClient:
+    """Requests through many strangers' proxies over one connection pool. Holds no cookie: each exit brings its own.
+
+    libcurl keeps connections and TLS sessions of different proxies apart.
+    """
+
+    def __init__(self, *, ca_path: Path, max_clients: int = 8, keeps_connections: bool = True) -> None:
+        """`keeps_connections`: to each proxy that was asked, for its next request."""
+        options = {} if keeps_connections else {CurlOpt.FORBID_REUSE: 1}
+        self._session = _session(ca_path, max_clients, CROWD_BODY_BYTES, curl_options=options, discard_cookies=True)
+
+    async def get(
+        self,
+        url: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        proxy: str,
+        cookie: str = "",
+        connect_s: float = CROWD_CONNECT_S,
+        total_s: float = CROWD_TOTAL_S,
+    ) -> Answer:
+        """Return the answer whatever its status; NoAnswer if there is none. `cookie`: the header's whole value.
+
+        `proxy`: http, socks4a or socks5h; an empty one is refused, or the request would leave from here.
+        """
+        if not proxy:
+            raise ValueError("a crowd's request needs a proxy")
+        connect_s = min(connect_s, total_s)
+        given: dict[str, Any] = {"proxy": proxy, "timeout": (connect_s, total_s - connect_s)}
+        if cookie:
+            given["headers"] = {"Cookie": cookie}
+        try:
+            async with asyncio.timeout(total_s + GRACE_S):
+                return await _get(self._session, url, params, **given)
+        except TimeoutError as error:
+            raise NoAnswer(f"no answer within {total_s + GRACE_S:g} s", where=_where(url), code=28) from error
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class Exit:
+    """One proxy of a crowd as an identity: its own cookies, which never reach another."""
+
+    def __init__(self, client: CrowdClient, proxy: str, *, cookie: str = "") -> None:
+        self._client, self._proxy = client, proxy
+        self._cookies = dict(_pairs(cookie))
+        self.total_s = CROWD_TOTAL_S
+
+    @property
+    def cookie(self) -> str:
+        """The header's whole value."""
+        return "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+
+    def cookies(self) -> list[str]:
+        """Return the values of all cookies that are held: secrets, which no file may hold."""
+        return list(self._cookies.values())
+
+    def forget(self) -> None:
+        """Drop the cookies."""
+        self._cookies.clear()
+
+    async def get(self, url: str, params: Mapping[str, str] | None = None) -> Answer:
+        """Return the answer whatever its status; NoAnswer if there is none."""
+        answer = await self._client.get(url, params, proxy=self._proxy, cookie=self.cookie, total_s=self.total_s)
+        self._cookies.update(answer.cookies)
+        return answer
+
+
+def _session(
+    ca_path: Path, max_clients: int, max_bytes: int, *, curl_options: Mapping[CurlOpt, Any] | None = None, **more: Any
+) -> AsyncSession[Response]:
+    return AsyncSession(
+        impersonate="chrome",
+        verify=True,
+        trust_env=False,
+        allow_redirects=False,
+        max_clients=max_clients,
+        curl_infos=INFOS,
+        curl_options={
+            CurlOpt.CAINFO: str(ca_path),
+            CurlOpt.NOPROXY: "",  # else NO_PROXY in the environment would send a request past its proxy
+            CurlOpt.PROTOCOLS_STR: "https",
+            CurlOpt.SUPPRESS_CONNECT_HEADERS: 1,
+            CurlOpt.MAXFILESIZE_LARGE: max_bytes,
+            **(curl_options or {}),
+        },
+        **more,
+    )
+
+
+async def _get(session: AsyncSession[Response], url: str, params: Mapping[str, str] | None, **given: Any) -> Answer:
+    try:
+        response = await session.get(url, params=dict(params or {}), **given)
+    except RequestsError as error:
+        raise _no_answer(error, url) from error
+    return Answer(
+        status=response.status_code,
+        headers={name.lower(): value or "" for name, value in response.headers.items()},
+        body=response.content,
+        cookies={cookie.name: cookie.value or "" for cookie in response.cookies.jar},
+    )
+
+
+def _no_answer(error: RequestsError, url: str) -> NoAnswer:
+    infos = error.response.infos if error.response is not None else {}
+    return NoAnswer(
+        str(error).split(". See", 1)[0],
+        where=_where(url),
+        code=int(error.code),
+        connect_status=int(infos.get(CurlInfo.HTTP_CONNECTCODE, 0)),
+        secured=float(infos.get(CurlInfo.APPCONNECT_TIME, 0.0)) > 0.0,
+    )
+
+
+def _where(url: str) -> str:
+    return url.split("?", 1)[0]
+
+
+def _pairs(cookie: str) -> list[tuple[str, str]]:
+    """Return name and value of each cookie in a header's value."""
+    parts = (part.strip().partition("=") for part in cookie.split(";") if part.strip())
+    return [(name, value) for name, _, value in parts]

@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from base64 import b64encode
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from core.errors import FixByHand, Unreachable
 from net.tls import Trust, is_practice
 
 Origin = Literal["live", "practice"]
+T = TypeVar("T")
 
 
 async def probe_origin(url: str, *, trust: Trust, proxy: str, timeout_s: float = 10.0) -> Origin:
     """Return whose certificate the host of `url` shows through `proxy` ("" = directly); Unreachable with the reason."""
+
+    def look(connection: ssl.SSLObject) -> Origin:
+        return "practice" if is_practice(connection.getpeercert()) else "live"
+
+    return await handshake(url, look, trust=trust, proxy=proxy, timeout_s=timeout_s)
+
+
+async def handshake(
+    url: str, look: Callable[[ssl.SSLObject], T], *, trust: Trust, proxy: str, timeout_s: float = 10.0
+) -> T:
+    """Return what `look` sees of a verified connection to the host of `url`, which is then closed."""
     parts = urlsplit(url)
     host, port = _ascii(parts.hostname or ""), parts.port or 443
     try:
         async with asyncio.timeout(timeout_s):
-            return await _handshake(host, port, trust, proxy)
+            return await _handshake(host, port, trust, proxy, look)
     except TimeoutError as error:
         raise Unreachable(f"no answer within {timeout_s:g} s", where=host) from error
     except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         raise Unreachable(_words(error), where=host) from error
 
 
-async def _handshake(host: str, port: int, trust: Trust, proxy: str) -> Origin:
+async def _handshake(host: str, port: int, trust: Trust, proxy: str, look: Callable[[ssl.SSLObject], T]) -> T:
     there = urlsplit(proxy) if proxy else None
     first = (_ascii(there.hostname or ""), there.port or 80) if there else (host, port)
     reader, writer = await asyncio.open_connection(*first)
@@ -34,8 +48,7 @@ async def _handshake(host: str, port: int, trust: Trust, proxy: str) -> Origin:
         if there:
             await _connect(reader, writer, host, port, there)
         await writer.start_tls(trust.context, server_hostname=host)
-        certificate = writer.get_extra_info("peercert")
-        return "practice" if is_practice(certificate) else "live"
+        return look(writer.get_extra_info("ssl_object"))
     finally:
         writer.transport.abort()
 

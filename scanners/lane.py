@@ -42,6 +42,7 @@ class DirectLane:
         self._context, self._patient = context, patient
         self._session = QuoteSession(http, context.clock, flight=context.flight)
         self._minting = asyncio.Lock()
+        self._waiting = asyncio.Lock()
         self._refused_s = 0.0
         self._crumbs_refused = 0
         self.requests = 0
@@ -73,15 +74,30 @@ class DirectLane:
                 return
 
     async def _slot(self) -> None:
-        """Wait for a slot of the budget; one that was given before a refusal, of whichever process, does not count."""
+        """Wait for a slot of the budget; one that was given before a refusal, of whichever process, does not count.
+
+        One slot at a time is held: other processes get theirs in turn, and who is killed leaves one behind.
+        """
         budget, clock = self._context.budget, self._context.clock
-        while True:
-            await self._until_idle()
-            given_s = self._refused_s
-            if await self._context.wait(budget.reserve(now_s=clock.monotonic_s())):
+        async with self._waiting:
+            while True:
+                await self._until_idle()
+                given_s = self._refused_s
+                now_s = clock.monotonic_s()
+                await self._wait_for(now_s, budget.reserve(now_s=now_s))
+                if given_s == self._refused_s and not budget.quiet_for_s(clock.monotonic_s()):
+                    return
+
+    async def _wait_for(self, now_s: float, wait_s: float) -> None:
+        """Wait for the slot; give it back if it is not to be used after all."""
+        is_used = False
+        try:
+            if await self._context.wait(wait_s):
                 raise Stopped("asked to stop")
-            if given_s == self._refused_s and not budget.quiet_for_s(clock.monotonic_s()):
-                return
+            is_used = True
+        finally:
+            if not is_used:
+                self._context.budget.give_back(slot_s=now_s + wait_s)
 
     async def _until_idle(self) -> None:
         """While patient, wait until a whole slot has passed that nobody took."""

@@ -6,27 +6,31 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from core.errors import Unreachable
 from core.logs import get_logger
-from market.quality import why_refused
+from market.quality import agree, mixed_up, why_refused
 from market.quotes import Quote
 from market.sessions import Session
-from scanners.context import Context, minute_of
+from scanners.context import Context, minute_of, reading
 from scanners.lane import DirectLane
-from scanners.sweep import Sweep, SweepResult
+from scanners.sweep import Accept, Pass, Sweep, SweepResult
 from storage.counts import read_confirmed
 from storage.coverage import CoverageCounts, write_coverage_minute
 from storage.quotes import write_quotes
 from storage.runs import finish_run, start_run
+from storage.witness import read_prices
 from storage.writer import Writer
 from yahoo.quote import QuoteAnswer
 
 log = get_logger(__name__)
 
 Group = Literal["metrics", "daily"]
+MakePass = Callable[[Accept], Pass]
+REMEMBERED = timedelta(days=5)
+"""The longest time between two sessions; a price that was confirmed before it is held against nothing."""
 AfterWrite = Callable[[Sequence[Quote]], Mapping[str, int]]
 """Called in a thread with the sound quotes of a batch after they are in the table; returns counts for the record."""
 
@@ -45,21 +49,26 @@ class CycleResult:
 
 
 class QuoteCycle:
-    """Asks for `tickers` once and writes each batch as it comes."""
+    """Asks for `tickers` once and writes each batch as it comes.
+
+    `make_pass`: another way to ask than by the lane alone; then what it accepts is believed.
+    """
 
     def __init__(
         self,
         context: Context,
         writer: Writer,
-        lane: DirectLane,
+        lane: DirectLane | None,
         *,
         group: Group,
         session: Session | None,
         after_write: AfterWrite | None = None,
+        make_pass: MakePass | None = None,
     ) -> None:
         self._context, self._writer, self._lane = context, writer, lane
         self._group: Group = group
-        self._session, self._after_write = session, after_write
+        self._session, self._after_write, self._make_pass = session, after_write, make_pass
+        self._prices: Mapping[str, float] = {}
         self._refused: Counter[str] = Counter()
         self._more: Counter[str] = Counter()
         self._updated: set[str] = set()
@@ -72,19 +81,35 @@ class QuoteCycle:
     async def run(self, tickers: Sequence[str], *, concurrency: int, deadline_s: float) -> CycleResult:
         """Run the pass and record it; what the database raises ends it."""
         run_id = await asyncio.to_thread(self._begin, len(tickers))
-        sweep = Sweep(self._context, self._lane, self._accept, stage=self._group)
+        sweep = self._pass()
         batch_size = self._context.settings.metrics.batch_size
         try:
             await sweep.run(tickers, batch_size=batch_size, concurrency=concurrency, deadline_s=deadline_s)
         except Unreachable:
-            await self._finish(run_id, sweep.result)
+            await self._finish(run_id, sweep)
             raise
-        return await self._finish(run_id, sweep.result)
+        return await self._finish(run_id, sweep)
 
-    async def _finish(self, run_id: int, swept: SweepResult) -> CycleResult:
-        result = self._result(swept, self._expected)
+    def _pass(self) -> Pass:
+        if self._make_pass is not None:
+            return self._make_pass(self._accept)
+        assert self._lane is not None
+        return Sweep(self._context, self._lane, self._believe, stage=self._group)
+
+    async def _finish(self, run_id: int, swept: Pass) -> CycleResult:
+        result = self._result(swept.result, self._expected)
         await asyncio.to_thread(self._end, run_id, result, swept)
         return result
+
+    async def _believe(self, answer: QuoteAnswer) -> bool:
+        """Write an answer, unless its prices are not those of the known market: its rows may be each other's."""
+        known = [(quote.current_price, self._prices.get(quote.ticker)) for quote in answer.quotes]
+        odd = sum(1 for price, held in known if price is not None and held is not None and not agree(price, held))
+        if mixed_up(odd, len(known)):
+            log.warning("quotes_contradict", tickers=len(known), odd=odd)
+            return False
+        await self._accept(answer)
+        return True
 
     async def _accept(self, answer: QuoteAnswer) -> None:
         at = self._context.clock.utc_now()
@@ -116,8 +141,13 @@ class QuoteCycle:
             updated = self._writer.run(lambda tx: read_confirmed(tx, updated, at=at), source=self._group)
         return updated, self._after_write(quotes) if self._after_write else {}
 
+    def _sent_directly(self) -> int:
+        return self._lane.requests if self._lane else 0
+
     def _begin(self, expected: int) -> int:
-        self._expected = expected
+        self._expected, self._sent_before = expected, self._sent_directly()
+        since = self._context.clock.utc_now() - REMEMBERED
+        self._prices = reading(self._context, lambda engine: read_prices(engine, since=since))
         return start_run(
             self._writer,
             scanner=self._group,
@@ -143,16 +173,32 @@ class QuoteCycle:
             fresh=fresh, unchanged=0, no_trade=no_trade, unknown=total - fresh - no_trade, total=total
         )
 
-    def _end(self, run_id: int, result: CycleResult, swept: SweepResult) -> None:
+    def _why(self, result: CycleResult, more: Mapping[str, Any]) -> dict[str, int]:
+        """Return the tickers by reason: by which way they came, or why they did not."""
+        refused = sum(count for rule, count in self._refused.items() if rule != "foreign")
+        unverified = min(int(more.get("unverified", 0)), result.failed)
+        reasons = {
+            **{f"fresh_by_{way}": count for way, count in more.get("by", {}).items()},
+            "unknown_to_yahoo": result.missing,
+            "refused": min(refused, result.failed - unverified),
+            "unverified": unverified,
+        }
+        reasons["not_answered_in_time"] = result.failed - unverified - reasons["refused"]
+        return {reason: count for reason, count in reasons.items() if count}
+
+    def _end(self, run_id: int, result: CycleResult, swept: Pass) -> None:
         now, counts = self._context.clock.utc_now(), self._counts(result)
         self._context.pulse.coverage = {self._group: asdict(counts)}
         write_coverage_minute(self._writer, minute=minute_of(now), field_group=self._group, counts=counts)
+        more = swept.detail()
         detail = {
-            "requests": self._lane.requests,
-            "failures": swept.failures,
+            "requests": swept.requests + self._sent_directly() - self._sent_before,
+            "failures": swept.result.failures,
             "refused": self._refused,
             **self._more,
-            "missing": sorted(swept.missing)[:100],
+            **more,
+            "why": self._why(result, more),
+            "missing": sorted(swept.result.missing)[:100],
         }
         finish_run(
             self._writer,

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from core import tasks
 from core.errors import RetryLater, Unreachable
@@ -20,7 +21,8 @@ log = get_logger(__name__)
 
 RETRY_WAIT_S = 1.0
 LONE_ATTEMPTS = 3
-Accept = Callable[[QuoteAnswer], Awaitable[None]]
+Accept = Callable[[QuoteAnswer], Awaitable[bool | None]]
+"""False: the answer is not believed and is to be asked for again."""
 
 
 @dataclass(slots=True)
@@ -42,12 +44,31 @@ def batches_of(tickers: Sequence[str], size: int) -> deque[tuple[str, ...]]:
     return deque(tuple(tickers[first : first + size]) for first in range(0, len(tickers), size))
 
 
+def kind_of(error: RetryLater) -> str:
+    """Return the word under which a failure is counted."""
+    return Unreachable.__name__ if isinstance(error, Unreachable) else type(error).__name__
+
+
+class Pass(Protocol):
+    """One way to ask for all tickers. `result` holds what came, also after an error; `requests`: not by the lane."""
+
+    result: SweepResult
+    requests: int
+
+    async def run(self, tickers: Sequence[str], *, batch_size: int, concurrency: int, deadline_s: float) -> SweepResult:
+        """Ask for `tickers` for at most `deadline_s` seconds."""
+
+    def detail(self) -> dict[str, Any]:
+        """Return what else the record is to say."""
+
+
 class Sweep:
     """Asks for every batch until all are answered or the deadline passes; a failed one goes to the end of the line."""
 
     def __init__(self, context: Context, lane: DirectLane, accept: Accept, *, stage: str) -> None:
         self._context, self._lane, self._accept, self._stage = context, lane, accept, stage
         self.result = SweepResult()
+        self.requests = 0
         self._started_s = self._deadline_s = context.clock.monotonic_s()
         self._total = 0
         self._refused_alone: Counter[str] = Counter()
@@ -68,6 +89,10 @@ class Sweep:
             raise errors.exceptions[0] from errors
         return self.result
 
+    def detail(self) -> dict[str, Any]:
+        """Return what else the record is to say."""
+        return {"by": {"direct": len(self.result.answered)}}
+
     async def _work(self) -> None:
         while self.result.unasked and not self._over():
             batch = self.result.unasked.popleft()
@@ -78,7 +103,11 @@ class Sweep:
                 if self._over() or await self._context.wait(RETRY_WAIT_S):
                     return
                 continue
-            await self._accept(answer)
+            if await self._accept(answer) is False:
+                self._contradicts(batch)
+                if await self._context.wait(RETRY_WAIT_S):
+                    return
+                continue
             self.result.answered.update(quote.ticker for quote in answer.quotes)
             self.result.missing.update(answer.missing)
             elapsed_s = self._context.clock.monotonic_s() - self._started_s
@@ -107,7 +136,7 @@ class Sweep:
         if self._context.once and isinstance(error, Unreachable) and not self.result.done:
             raise error
         if not isinstance(error, Stopped):
-            self.result.failures[type(error).__name__] += 1
+            self.result.failures[kind_of(error)] += 1
             log.info("batch_failed", tickers=len(batch), error=str(error))
         if len(batch) == 1 and isinstance(error, BadAnswer) and self._is_hopeless(batch[0]):
             self.result.missing.add(batch[0])
@@ -116,6 +145,10 @@ class Sweep:
             self.result.unasked += [batch[:middle], batch[middle:]]
         else:
             self.result.unasked.append(batch)
+
+    def _contradicts(self, batch: tuple[str, ...]) -> None:
+        self.result.failures["Contradiction"] += 1
+        self.result.unasked.append(batch)
 
     def _is_hopeless(self, ticker: str) -> bool:
         """True once the upstream has refused this ticker alone so often that it is as good as unknown there."""

@@ -53,13 +53,14 @@ def read_coverage(
         }
 
 
-def read_why(engine: Engine, *, at: datetime) -> dict[str, int]:
-    """Return the newest price counts by reason, as in {"unchanged_heard": 4000}; nothing if they are too old."""
-    since = at - timedelta(seconds=WINDOW_S["price"])
+def read_why(engine: Engine, *, at: datetime, group: Literal["price", "metrics"] = "price") -> dict[str, int]:
+    """Return the newest counts of a group by reason, as in {"unchanged_heard": 4000}; nothing if they are too old."""
+    since = at - timedelta(seconds=WINDOW_S[group])
+    scanner = {"price": "prices", "metrics": "metrics"}[group]
     run = scanner_run.c
     newest = (
         select(run.detail)
-        .where(run.scanner == "prices", run.finished_at >= since, run.finished_at <= at)
+        .where(run.scanner == scanner, run.finished_at >= since, run.finished_at <= at)
         .order_by(run.id.desc())
         .limit(1)
     )

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Dialect,
     Float,
     Identity,
+    Index,
     Integer,
     MetaData,
     Table,
@@ -240,6 +241,15 @@ proxy = Table(
     _time("last_ok"),
     _time("cool_until"),
     _words("last_error"),
+    # What fades, as of scored_at.
+    *(
+        Column(name, Float(53), nullable=False, server_default=text("0"))
+        for name in ("score_ok", "score_fail", "strikes")
+    ),
+    _time("scored_at"),
+    # Bound to this exit: nobody's account, of no use through another.
+    *(Column(name, Text, nullable=False, server_default=text("''")) for name in ("cookie", "crumb")),
+    _time("minted_at"),
 )
 
 proxy_source = Table(
@@ -251,6 +261,12 @@ proxy_source = Table(
     _whole("live"),
     _whole("gold"),
     _words("last_error"),
+    _words("etag"),
+    _whole("entries"),
+    _whole("refused"),
+    _whole("fresh"),
+    Column("fails_in_a_row", BigInteger, nullable=False, server_default=text("0")),
+    _time("paused_until"),
 )
 
 app_meta = Table(
@@ -284,7 +300,7 @@ scans = Table(
     Column("id", Text, primary_key=True),
     _words("name"),
     Column("request", JSON, nullable=False),
-    Column("status", Text, nullable=False),
+    Column("status", Text, nullable=False, index=True),
     Column("created_at", UtcTime, nullable=False),
     _time("started_at"),
     _time("finished_at"),
@@ -310,7 +326,7 @@ scan_results = Table(
     METADATA,
     Column("scan_id", Text, primary_key=True),
     Column("seq", BigInteger, primary_key=True),
-    Column("ticker", Text, nullable=False),
+    Column("ticker", Text, nullable=False, index=True),
     Column("session", Date, nullable=False),
     _whole("rank"),
     _double("key"),
@@ -350,7 +366,7 @@ signals = Table(
     _id(),
     Column("scan", Text, nullable=False),
     Column("scan_id", Text, nullable=False),
-    Column("symbol", Text, nullable=False),
+    Column("symbol", Text, nullable=False, index=True),
     Column("session", Date, nullable=False),
     _words("pattern"),
     _words("direction"),
@@ -375,6 +391,7 @@ signals = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     _time("left_at"),
+    Index(None, "scan", "status"),
 )
 
 VIEWS = {

@@ -54,7 +54,7 @@ class Upstream:
                 await reader.read()
             said = self.tunnel_reply if self.demands in self.connects[-1] else TUNNEL_REFUSED
             writer.write(said)
-            if said == TUNNEL_OPEN:
+            if said.startswith(TUNNEL_OPEN.split(b"\r\n", 1)[0]):
                 await writer.start_tls(self.context)
                 await self.answer(reader, writer)
             await writer.drain()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlencode
 
 from core.clock import Clock
 from core.errors import RetryLater
 from core.flight import FlightRecorder
-from net.client import Answer, HttpClient
+from net.client import Answer, Getter
 from yahoo.quote import URL, BadAnswer, QuoteAnswer, parse_answer, query
 
 COOKIE_URL = "https://fc.yahoo.com/"
@@ -36,18 +37,33 @@ class BatchRefused(RetryLater):
     """Yahoo refuses a list of this length; a shorter one may pass."""
 
 
-class QuoteSession:
-    """Asks for quotes with one cookie and one crumb, minted when first needed and once again after a 401."""
+class NoCrumb(BadAnswer):
+    """`answer`: what came in its place."""
 
-    def __init__(self, http: HttpClient, clock: Clock, *, flight: FlightRecorder | None = None) -> None:
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"no crumb: status {answer.status}", where=CRUMB_URL)
+        self.answer = answer
+
+
+class QuoteSession:
+    """Asks for quotes with one cookie and one crumb, minted when first needed and once again after a 401.
+
+    `crumb`: one that was minted before, by the same exit and with the cookie that `http` holds.
+    """
+
+    def __init__(self, http: Getter, clock: Clock, *, flight: FlightRecorder | None = None, crumb: str = "") -> None:
         self._http = http
         self._clock = clock
         self._flight = flight
-        self._crumb = ""
+        self._crumb = crumb
 
     @property
     def has_crumb(self) -> bool:
         return bool(self._crumb)
+
+    @property
+    def crumb(self) -> str:
+        return self._crumb
 
     async def mint(self) -> None:
         """Fetch a cookie and the crumb bound to it: two requests."""
@@ -55,9 +71,9 @@ class QuoteSession:
         answer = await self._http.get(CRUMB_URL)
         crumb = answer.body.decode(errors="replace").strip()
         if answer.status == 429 or "Too Many" in crumb:
-            raise _rate_limited(answer, CRUMB_URL)
+            raise _rate_limited(answer, CRUMB_URL, self._clock.utc_now())
         if answer.status != 200 or not crumb or len(crumb) > LONGEST_CRUMB or "<" in crumb:
-            raise BadAnswer(f"no crumb: status {answer.status}", where=CRUMB_URL)
+            raise NoCrumb(answer)
         self._crumb = crumb
 
     async def quotes(self, tickers: Sequence[str]) -> QuoteAnswer:
@@ -65,6 +81,10 @@ class QuoteSession:
 
         Raises Unreachable, RateLimited, BatchRefused, or BadAnswer; a refused crumb (401) is forgotten.
         """
+        return quotes_of(await self.ask(tickers), asked=tickers, at=self._clock.utc_now())
+
+    async def ask(self, tickers: Sequence[str]) -> Answer:
+        """Return the answer as it came; a refused crumb (401) is forgotten."""
         crumb = self._crumb
         answer = await self._http.get(URL, query(tickers, crumb))
         if self._flight is not None:
@@ -72,7 +92,7 @@ class QuoteSession:
             self._flight.answer(address_without_crumb(tickers), answer.status, body)
         if answer.status in CRUMB_REFUSED and crumb == self._crumb:
             self._crumb = ""  # a late answer to an old crumb says nothing of the new one
-        return quotes_of(answer, asked=tickers, at=self._clock.utc_now())
+        return answer
 
 
 def quotes_of(answer: Answer, *, asked: Sequence[str], at: datetime) -> QuoteAnswer:
@@ -80,7 +100,7 @@ def quotes_of(answer: Answer, *, asked: Sequence[str], at: datetime) -> QuoteAns
     if answer.status == 200:
         return parse_answer(answer.body, asked=asked, at=at)
     if answer.status == 429:
-        raise _rate_limited(answer, URL)
+        raise _rate_limited(answer, URL, at)
     if answer.status in CRUMB_REFUSED:
         raise RateLimited(f"crumb refused: status {answer.status}", where=URL)
     if answer.status in (400, 413, 414) and len(asked) > 1:
@@ -108,7 +128,18 @@ def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
     return body
 
 
-def _rate_limited(answer: Answer, where: str) -> RateLimited:
-    text = answer.headers.get("retry-after", "")
-    retry_after_s = float(text) if text.isdecimal() else None
-    return RateLimited(f"too many requests: status {answer.status}", where=where, retry_after_s=retry_after_s)
+def retry_after_s(text: str, *, now: datetime) -> float | None:
+    """Return the seconds that a Retry-After header asks for: a number, or a date to wait until (RFC 9110 10.2.3)."""
+    if text.strip().isdecimal():
+        return float(text)
+    try:
+        until = parsedate_to_datetime(text)
+    except (ValueError, IndexError, OverflowError):
+        return None
+    aware = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0.0, (aware - now).total_seconds())
+
+
+def _rate_limited(answer: Answer, where: str, now: datetime) -> RateLimited:
+    wait_s = retry_after_s(answer.headers.get("retry-after", ""), now=now)
+    return RateLimited(f"too many requests: status {answer.status}", where=where, retry_after_s=wait_s)

@@ -121,9 +121,10 @@ class ShardConnection:
             self._open = stream
             self.opened_s = self._clock.monotonic_s()
             repeating = tasks.spawn(self._subscribe(stream), name=f"subscribe-{self.number}", on_error=_told_by_read)
+            recv, on_frame = stream.recv, self._on_frame
             try:
                 while True:
-                    self._on_frame(await stream.recv(decode=False))
+                    on_frame(await recv(decode=False))
             finally:
                 self._open = self.opened_s = self.canary_heard_s = None
                 await tasks.cancel_all([repeating])
@@ -142,14 +143,13 @@ class ShardConnection:
             return
         ticker = tick.ticker
         if ticker in self._wanted:  # what nobody asked for proves nothing
-            self.last_tick_s = self._clock.monotonic_s()
+            self.last_tick_s = now_s = self._clock.monotonic_s()
             self.heard.add(ticker)
-        if ticker == self._canary:
-            self.canary_heard_s = self.last_tick_s
-            self._proven_s = self._clock.monotonic_s()
-            self._patience_s = CANARY_ALIVE_S
-            if ticker not in self.tickers:
-                return
+            if ticker == self._canary:
+                self.canary_heard_s = self._proven_s = now_s
+                self._patience_s = CANARY_ALIVE_S
+                if ticker not in self.tickers:
+                    return
         self._on_tick(tick)
 
 

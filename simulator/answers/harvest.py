@@ -13,8 +13,16 @@ from html import escape
 from simulator.answers.messages import HTML, JSON, TEXT, Request, Response, refusal, text_answer
 
 DEAD = tuple(f"{network}.{number}" for network in ("192.0.2", "198.51.100", "203.0.113") for number in range(1, 11))
-BOGUS = ("0.0.0.0:80", "1.0.0.4:80", "127.0.0.7:80", "45.4.0.23:99999", "10.0.0.1:8080", "not an address", "192.0.2.1")
-"""What a real list was seen to hold, and worse."""
+BOGUS = (
+    "0.0.0.0:80",
+    "192.88.99.1:80",
+    "127.0.0.7:80",
+    "192.0.2.23:99999",
+    "10.0.0.1:8080",
+    "not an address",
+    "192.0.2.1",
+)
+"""What a real list was seen to hold, and worse. None is anybody's: a program that believes them harms no stranger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

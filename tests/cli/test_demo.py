@@ -97,7 +97,8 @@ def test_its_own_configuration_is_right_and_never_leads_to_a_real_host(tmp_path:
 
     assert text.startswith(MARK)
     assert settings.network.proxy == "http://127.0.0.1:1"
-    assert settings.metrics.direct == "only"
+    # Whatever a list of the practice market names, nothing but this machine is ever contacted as a proxy.
+    assert settings.proxies.own_networks == ["127.0.0.0/8"]
     assert settings.database.url == f"sqlite:///{tmp_path}/tickerd.db"
 
 

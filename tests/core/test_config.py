@@ -80,6 +80,34 @@ def test_a_value_of_the_wrong_type_is_told_with_the_right_one(tmp_path: Path, te
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            'sources = ["https://a.example/list", "http://b.example/list"]',
+            "proxies.sources: 'http://b.example/list' has the wrong form; give a list of texts like "
+            '"https://HOST/LIST", "json https://HOST/LIST" or "socks5 https://HOST/LIST"',
+        ),
+        ('sources = ["https://user:word@a.example/list"]', "proxies.sources: 'https://user:word@a.example/list' has"),
+        ('sources = ["yaml https://a.example/list"]', "proxies.sources: 'yaml https://a.example/list' has"),
+        (
+            'own_networks = ["10.1.2.0/24", "10.1.2.0/33"]',
+            "proxies.own_networks: '10.1.2.0/33' has the wrong form; give a list of networks like \"10.1.2.0/24\"",
+        ),
+        ('own_networks = ["010.0.0.0/8"]', "proxies.own_networks: '010.0.0.0/8' has"),
+        ('own_networks = ["10.0.0.1"]', "proxies.own_networks: '10.0.0.1' has"),
+    ],
+)
+def test_of_a_list_the_wrong_member_is_named(tmp_path: Path, text: str, said: str) -> None:
+    assert refused(tmp_path, f"[proxies]\n{text}").startswith(said)
+
+
+def test_a_list_in_the_environment_is_json(tmp_path: Path) -> None:
+    environ = {"TICKERD_PROXIES__SOURCES": '["csv socks5 https://a.example:8443/list?x=1"]'}
+    settings = load(None, environ, tmp_path).settings
+    assert settings.proxies.sources == ["csv socks5 https://a.example:8443/list?x=1"]
+
+
+@pytest.mark.parametrize(
     ("key", "value", "right"),
     [
         ("prices.cycle_s", "0", "a number above 0 and at most 1e+09"),
@@ -235,7 +263,7 @@ def test_the_file_is_the_named_one_then_the_environments_then_the_folders(tmp_pa
         ("TICKERD_PRICES__ENABLED", "0", "prices.enabled", False),
         ("TICKERD_PRICES__MINUTE_BARS", "True", "prices.minute_bars", True),
         ("TICKERD_DATABASE__AUTO_UPGRADE", "true", "database.auto_upgrade", True),
-        ("TICKERD_PROXIES__SOURCES", '["http://a/", "http://b/"]', "proxies.sources", ["http://a/", "http://b/"]),
+        ("TICKERD_PROXIES__SOURCES", '["https://a/", "https://b/"]', "proxies.sources", ["https://a/", "https://b/"]),
         ("TICKERD_PROXIES__OWN_NETWORKS", "[]", "proxies.own_networks", []),
         ("TICKERD_LOGGING__LEVEL", "debug", "logging.level", "debug"),
         ("TICKERD_ALERTS__COMMAND", "", "alerts.command", ""),
@@ -362,7 +390,7 @@ def test_the_bundled_file_holds_every_key_with_its_default() -> None:
 
 
 def test_settings_survive_being_handed_to_a_child(tmp_path: Path) -> None:
-    settings = loaded(tmp_path, "[prices]\ncycle_s = 5\n[proxies]\nsources = ['a']\n").settings
+    settings = loaded(tmp_path, "[prices]\ncycle_s = 5\n[proxies]\nsources = ['https://a']\n").settings
     (tmp_path / "s.json").write_bytes(config.dump(settings))
     assert config.load_dumped(tmp_path / "s.json") == settings
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from core.config import all_keys
-from core.settings import RESERVED_SECTIONS, Settings
+from core.settings import LISTS, RESERVED_SECTIONS, Settings
 
 DOCUMENTED: dict[str, Any] = {
     "state.dir": ".tickerd",
@@ -50,10 +50,11 @@ DOCUMENTED: dict[str, Any] = {
     "daily.history_days": 400,
     "daily.drop_after_days": 30,
     "proxies.file": "http_proxies.txt",
-    "proxies.sources": [],
+    "proxies.sources": LISTS,
     "proxies.refresh_interval_s": 3600.0,
     "proxies.wanted": 100,
     "proxies.own_networks": [],
+    "proxies.own": [],
     "supervisor.ready_timeout_s": 60.0,
     "supervisor.heartbeat_timeout_s": 30.0,
     "supervisor.stop_timeout_s": 8.0,

@@ -40,6 +40,8 @@ def write_config(folder: Path, *, proxy: str, ca_file: Path) -> None:
         calendar = "always"
         [universe]
         file = "tickers.txt"
+        [proxies]
+        sources = []
         """
     )
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import RetryLater
-from net.budget import Budget, Lane, praised, quiet_s, refused, reserved
+from net.budget import Budget, Lane, given_back, praised, quiet_s, refused, reserved
 
 ROOT = Path(__file__).parents[2]
 HAMMER = """
@@ -66,6 +66,15 @@ def test_after_a_restart_of_the_machine_old_slots_count_for_nothing() -> None:
     assert wait_s == 0.0
     assert lane == Lane(rate_per_s=0.5, next_free_s=22.0, used_at_s=20.0)
     assert refused(old, now_s=20.0, retry_after_s=None).next_free_s == 50.0
+
+
+def test_the_last_slot_can_be_given_back_and_one_that_others_stand_behind_cannot() -> None:
+    lane, first_s = reserved(Lane(rate_per_s=0.5, next_free_s=100.0), now_s=90.0)
+    assert first_s == 10.0
+    behind, _ = reserved(lane, now_s=91.0)
+    assert given_back(lane, slot_s=100.0).next_free_s == 100.0
+    assert given_back(behind, slot_s=100.0).next_free_s == 104.0
+    assert given_back(behind, slot_s=102.0).next_free_s == 102.0
 
 
 def test_each_good_answer_adds_a_little_up_to_the_most() -> None:
@@ -221,3 +230,54 @@ def test_a_process_killed_at_any_moment_leaves_a_lane_that_works(tmp_path: Path)
         first_s = budget.reserve(now_s=5000.0)
         assert budget.reserve(now_s=5000.0) == first_s + 4.0
         (tmp_path / "budget-direct.json").unlink()
+
+
+SENDER = """
+import sys
+from pathlib import Path
+from core.clock import SystemClock, pause
+from net.budget import Budget
+budget, clock = Budget(Path(sys.argv[1]), start_per_s=40.0, max_per_s=40.0), SystemClock()
+print("started", flush=True)
+sys.stdin.readline()
+while True:
+    pause(budget.reserve(now_s=clock.monotonic_s()))
+    print(repr(clock.monotonic_s()), flush=True)
+"""
+
+
+def test_three_processes_share_the_rate_fairly_and_a_killed_one_leaves_its_share_to_the_others(tmp_path: Path) -> None:
+    """Each waits for its slot and sends; in the middle one is killed while it holds one."""
+    senders = [
+        subprocess.Popen(
+            [sys.executable, "-c", SENDER, str(tmp_path)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    sent: list[list[float]] = [[], [], []]
+    try:
+        for sender in senders:
+            assert sender.stdout and sender.stdin
+            assert sender.stdout.readline() == "started\n"
+        for sender in senders:
+            assert sender.stdin
+            sender.stdin.write("go\n")
+            sender.stdin.flush()
+        for count, alive in ((10, senders), (10, senders[1:])):
+            for number, sender in enumerate(alive, start=3 - len(alive)):
+                assert sender.stdout
+                sent[number] += [float(sender.stdout.readline()) for _ in range(count)]
+            os.kill(senders[0].pid, signal.SIGKILL)
+    finally:
+        for sender in senders:
+            sender.kill()
+            sender.communicate()
+    times_s = sorted(itertools.chain(*sent))
+    # Never over the rate: of any second's length at most 40 slots and the one it begins with; late is allowed.
+    assert all(late - early >= (40 / 40.0) - 0.2 for early, late in zip(times_s, times_s[41:], strict=False))
+    # Nobody starved: when each had sent ten, no one had had to wait for more than a few rounds of the others.
+    assert [len(each) for each in sent] == [10, 20, 20]

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 import trustme
+from curl_cffi import Curl
 
 from core.errors import Unreachable
 from net import client
-from net.client import HttpClient
+from net.client import CROWD_BODY_BYTES, CrowdClient, Exit, HttpClient, NoAnswer
 from net.tls import Trust
-from tests.fix_tls import HOST, Upstream, reply, upstream
+from tests.fix_tls import HOST, TUNNEL_OPEN, Upstream, reply, upstream
 
 URL = f"https://{HOST}/v7/finance/quote"
 VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy")
@@ -188,3 +189,110 @@ async def test_a_peer_that_hangs_is_given_up_after_the_time_allowed(
     async with HttpClient(ca_path=practice_trust.ca_path, proxy=server.url) as http:
         with pytest.raises(Unreachable, match="timed out"):
             await http.get(URL)
+
+
+@pytest_asyncio.fixture
+async def crowd(practice_trust: Trust) -> AsyncIterator[CrowdClient]:
+    async with CrowdClient(ca_path=practice_trust.ca_path) as opened:
+        yield opened
+
+
+async def test_a_crowds_requests_each_go_through_their_own_proxy(
+    server: Upstream, crowd: CrowdClient, practice_authority: trustme.CA
+) -> None:
+    async with upstream(practice_authority, lambda _: reply(200, b"other")) as other:
+        assert (await crowd.get(URL, proxy=server.url)).body == b"{}"
+        assert (await crowd.get(URL, proxy=other.url)).body == b"other"
+    assert len(server.requests) == len(other.requests) == 1
+
+
+async def test_cookies_of_one_exit_never_reach_another(
+    server: Upstream, crowd: CrowdClient, practice_authority: trustme.CA
+) -> None:
+    def set_cookie(_: str) -> bytes:
+        return reply(200, b"", {"set-cookie": "A3=d=secret; Domain=.yahoo.com; Path=/; Secure"})
+
+    server.handler = set_cookie
+    async with upstream(practice_authority) as other:
+        one, two = Exit(crowd, server.url), Exit(crowd, other.url)
+        for _ in range(2):
+            await one.get(URL)
+            await two.get(URL)
+    assert one.cookie == "A3=d=secret"
+    assert "cookie: a3=d=secret\r\n" in server.requests[1].lower()
+    assert all("cookie:" not in request.lower() for request in [server.requests[0], *other.requests])
+    assert all("cookie" not in connect.lower() and "secret" not in connect for connect in server.connects)
+
+
+async def test_an_exit_begins_with_the_cookie_that_was_kept_for_it(server: Upstream, crowd: CrowdClient) -> None:
+    one = Exit(crowd, server.url, cookie="A3=d=x; B=y=z")
+    await one.get(URL)
+    assert "cookie: a3=d=x; b=y=z\r\n" in server.requests[0].lower()
+    assert one.cookies() == ["d=x", "y=z"]
+    one.forget()
+    assert one.cookie == ""
+
+
+@pytest.mark.parametrize("no_proxy", ["*", f"{HOST},yahoo.com,.yahoo.com"])
+async def test_no_variable_sends_a_crowds_request_past_its_proxy(
+    server: Upstream, crowd: CrowdClient, trap: socket.socket, monkeypatch: pytest.MonkeyPatch, no_proxy: str
+) -> None:
+    for name in VARIABLES:
+        monkeypatch.setenv(name, f"http://127.0.0.1:{trap.getsockname()[1]}")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    monkeypatch.setenv("no_proxy", no_proxy)
+    assert (await crowd.get(URL, proxy=server.url)).status == 200
+    assert [connect.split("\r\n")[0] for connect in server.connects] == [f"CONNECT {HOST}:443 HTTP/1.1"]
+
+
+async def test_a_crowds_request_without_a_proxy_is_refused(crowd: CrowdClient) -> None:
+    with pytest.raises(ValueError, match="needs a proxy"):
+        await crowd.get(URL, proxy="")
+
+
+async def test_a_crowds_redirect_is_not_followed_and_only_https_is_spoken(server: Upstream, crowd: CrowdClient) -> None:
+    server.handler = lambda _: reply(302, b"", {"location": "http://127.0.0.1/inward"})
+    assert (await crowd.get(URL, proxy=server.url)).status == 302
+    with pytest.raises(NoAnswer, match="Protocol"):
+        await crowd.get(URL.replace("https", "http"), proxy=server.url)
+    assert len(server.connects) == 1
+
+
+async def test_a_bomb_is_cut_off_at_two_megabytes_unpacked(server: Upstream, crowd: CrowdClient) -> None:
+    packed = gzip.compress(bytes(CROWD_BODY_BYTES + 1))
+    server.handler = lambda _: reply(200, packed, {"content-encoding": "gzip"})
+    with pytest.raises(NoAnswer) as caught:
+        await crowd.get(URL, proxy=server.url)
+    assert (caught.value.code, caught.value.secured) == (63, True)
+
+
+async def test_what_a_proxy_says_before_tls_is_no_header_of_the_answer(server: Upstream, crowd: CrowdClient) -> None:
+    server.tunnel_reply = TUNNEL_OPEN.removesuffix(b"\r\n") + b"X-Proxy: 1\r\nSet-Cookie: A3=theirs\r\n\r\n"
+    server.handler = lambda _: reply(200, b"{}", {"x-true": "1"})
+    answer = await crowd.get(URL, proxy=server.url)
+    assert set(answer.headers) == {"x-true", "content-length", "connection"}
+    assert answer.cookies == {}
+
+
+async def test_the_phase_of_a_failure_is_told(server: Upstream, crowd: CrowdClient, other_trust: Trust) -> None:
+    server.tunnel_reply = b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"
+    with pytest.raises(NoAnswer) as caught:
+        await crowd.get(URL, proxy=server.url)
+    assert (caught.value.connect_status, caught.value.secured) == (407, False)
+    server.tunnel_reply = TUNNEL_OPEN
+    async with CrowdClient(ca_path=other_trust.ca_path) as stranger:
+        with pytest.raises(NoAnswer) as caught:
+            await stranger.get(URL, proxy=server.url)
+    assert (caught.value.code, caught.value.secured) == (60, False)
+
+
+async def test_a_proxy_that_hangs_costs_no_more_than_its_time(server: Upstream, crowd: CrowdClient) -> None:
+    server.hang = True
+    with pytest.raises(NoAnswer, match="timed out"):
+        await crowd.get(URL, proxy=server.url, total_s=0.2)
+
+
+def test_libcurl_counts_what_is_unpacked() -> None:
+    """Before 8.20 the limit held for the packed size alone."""
+    release = Curl().version().decode().split("/")[1]
+    assert tuple(map(int, release.split("-")[0].split(".")[:2])) >= (8, 20)

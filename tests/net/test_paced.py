@@ -29,7 +29,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 @pytest.fixture
 def selector(pair: tuple[socket.socket, socket.socket]) -> Iterator[PacedSelector]:
-    with PacedSelector(PACE_S) as paced:
+    with PacedSelector(PACE_S, busy=1) as paced:
         paced.register(pair[0], selectors.EVENT_READ)
         yield paced
 
@@ -78,6 +78,28 @@ def test_work_that_is_ready_keeps_the_sockets_waiting_no_longer_than_the_pause(
     assert selector.select(0) == []
     pause(PACE_S)
     assert selector.select(0)
+
+
+def test_where_little_comes_nothing_waits(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Opening a connection takes six answers: by a pause before each it would take a third of a second."""
+    with PacedSelector(30.0) as selector:
+        selector.register(pair[0], selectors.EVENT_READ)
+        for letter in (b"a", b"b", b"c"):
+            pair[1].send(letter)
+            assert selector.select(5.0)
+            assert pair[0].recv(9) == letter
+
+
+def test_a_time_in_which_little_came_ends_the_pauses(pair: tuple[socket.socket, socket.socket]) -> None:
+    with PacedSelector(0.05, busy=2) as selector:
+        selector.register(pair[0], selectors.EVENT_READ)
+        pair[1].send(b"a")
+        for _ in range(2):  # the same byte, ready again and again
+            assert selector.select(5.0)
+        pause(0.05)
+        assert selector.select(5.0)  # a busy time is over
+        assert selector.select(5.0)  # the next one, all of it waited for, brings a single answer
+        assert selector.select(0), "nobody waits any more"
 
 
 def test_a_loop_of_this_kind_carries_streams_threads_and_timers() -> None:

@@ -180,3 +180,22 @@ async def test_the_next_cycle_marks_one_that_never_ended_as_aborted(still_stage:
     await asyncio.wait([running])
     await run_cycle(still_stage, still_stage.context("metrics"))
     assert [run["status"] for run in still_stage.runs("metrics")] in (["aborted", "complete"], ["complete"] * 2)
+
+
+async def test_an_answer_whose_rows_are_each_others_is_not_written(still_stage: Stage) -> None:
+    """The first cycle has nothing to hold an answer against; the second knows the prices."""
+    await run_cycle(still_stage, still_stage.context("metrics"))
+    before = still_stage.stocks()
+    still_stage.market.fault("wrong_ticker", times=2)
+    result = await run_cycle(still_stage, still_stage.context("metrics", clock=ShiftedClock(speed=20)))
+    assert result == CycleResult(status="complete", updated=8, missing=0, failed=0)
+    assert still_stage.runs("metrics")[-1]["detail"]["failures"] == {"Contradiction": 2}
+    assert {ticker: row["previous_close"] for ticker, row in still_stage.stocks().items()} == {
+        ticker: row["previous_close"] for ticker, row in before.items()
+    }
+
+
+async def test_the_record_says_how_tickers_came_and_why_others_did_not(still_stage: Stage) -> None:
+    still_stage.market.faults.drop_symbols.add("SOHO")
+    await run_cycle(still_stage, still_stage.context("metrics"))
+    assert still_stage.runs("metrics")[0]["detail"]["why"] == {"fresh_by_direct": 7, "unknown_to_yahoo": 1}

@@ -2,6 +2,7 @@ import asyncio
 import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,7 +19,7 @@ from simulator.testing import PracticeMarket
 from tests.fix_clock import FakeClock
 from tests.fix_tls import Handler, reply, upstream
 from yahoo.quote import BadAnswer
-from yahoo.session import BatchRefused, QuoteSession, RateLimited
+from yahoo.session import BatchRefused, QuoteSession, RateLimited, retry_after_s
 
 QUOTE = "/v7/finance/quote"
 CRUMB = "/v1/test/getcrumb"
@@ -96,17 +97,32 @@ async def test_a_429_keeps_the_crumb(session: QuoteSession, practice_market: Pra
 
 
 @pytest.mark.parametrize(
-    ("header", "retry_after_s"),
-    [("120", 120.0), ("0", 0.0), ("Mon, 23 Nov 2026 17:00:00 GMT", None), ("-5", None), ("1e9", None), ("", None)],
+    ("header", "wait_s"),
+    [("120", 120.0), ("0", 0.0), ("Mon, 23 Nov 2020 17:00:00 GMT", 0.0), ("-5", None), ("1e9", None), ("", None)],
 )
-async def test_a_retry_after_in_seconds_is_handed_on(
-    practice_authority: trustme.CA, practice_trust: Trust, header: str, retry_after_s: float | None
+async def test_a_retry_after_is_handed_on(
+    practice_authority: trustme.CA, practice_trust: Trust, header: str, wait_s: float | None
 ) -> None:
     refusal = reply(429, b"Too Many Requests\r\n", {"retry-after": header})
     async with answered(practice_authority, practice_trust, lambda _: refusal) as session:
         with pytest.raises(RateLimited) as caught:
             await session.quotes(["AAPL"])
-    assert caught.value.retry_after_s == retry_after_s
+    assert caught.value.retry_after_s == wait_s
+
+
+@pytest.mark.parametrize(
+    ("header", "wait_s"),
+    [
+        ("Mon, 23 Nov 2026 17:02:00 GMT", 120.0),
+        ("Mon, 23 Nov 2026 16:00:00 GMT", 0.0),
+        ("Monday, 23-Nov-26 17:00:30 GMT", 30.0),
+        ("Mon Nov 23 17:00:01 2026", 1.0),
+        ("Mon, 99 Nov 2026 17:00:00 GMT", None),
+        ("soon", None),
+    ],
+)
+def test_a_date_to_wait_until_is_understood_in_each_form_of_http(header: str, wait_s: float | None) -> None:
+    assert retry_after_s(header, now=datetime(2026, 11, 23, 17, 0, tzinfo=UTC)) == wait_s
 
 
 @pytest.mark.parametrize("status", [200, 302, 500, 502, 999])

@@ -100,12 +100,11 @@ async def test_a_cycle_that_the_database_broke_off_is_run_again(
     monkeypatch.setattr(metrics_work, "DATABASE_RETRY_S", 0.05)
     context = still_stage.context("metrics")
     away = still_stage.file.with_suffix(".away")
+    still_stage.market.fault("server_error")  # so that the cycle is not over before its database is
     async with still_stage.at_work(context, work) as scanner:
-        await eventually(lambda: context.pulse.facts.get("origin"))
-        still_stage.market.faults.refuse_connections = True
         await eventually(lambda: still_stage.runs("metrics"))
         still_stage.file.rename(away)
-        still_stage.market.faults.refuse_connections = False
+        still_stage.market.clear("server_error")
         await eventually(lambda: context.pulse.facts.get("database", "").startswith("unreachable"))
         away.rename(still_stage.file)
         await eventually(lambda: [run["status"] for run in still_stage.runs("metrics")][-1] == "complete")
@@ -114,19 +113,19 @@ async def test_a_cycle_that_the_database_broke_off_is_run_again(
     assert still_stage.runs("metrics")[0]["status"] == "aborted"
 
 
-async def test_with_the_direct_lane_forbidden_nothing_is_asked(still_stage: Stage) -> None:
-    context = still_stage.context("metrics", metrics={"direct": "never"})
+async def test_with_the_direct_lane_forbidden_and_an_empty_pool_nothing_is_asked(still_stage: Stage) -> None:
+    context = still_stage.context("metrics", metrics={"direct": "never"}, proxies={"sources": []})
     async with still_stage.at_work(context, work) as scanner:
         await context.wait(0.2)
         assert not scanner.task.done()
         assert await scanner.stop(within_s=1) is None
     assert still_stage.runs("metrics") == []
-    assert context.pulse.facts == {}
+    assert still_stage.market.connections() == []
 
 
-async def test_once_with_the_direct_lane_forbidden_says_what_to_set(still_stage: Stage) -> None:
+async def test_once_with_the_direct_lane_forbidden_says_what_to_do(still_stage: Stage) -> None:
     context = still_stage.context("metrics", once=True, metrics={"direct": "never"})
-    with pytest.raises(FixByHand, match=r"metrics\.direct: is \"never\".*\"fallback\" or \"only\""):
+    with pytest.raises(FixByHand, match=r"metrics\.direct: is \"never\".*\"fallback\" or \"only\", or fill the pool"):
         await run_scanner(context, work)
 
 

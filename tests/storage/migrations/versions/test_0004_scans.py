@@ -18,7 +18,7 @@ def tables(url: str) -> dict[str, list[str]]:
 
 
 def test_going_back_takes_the_tables_away_and_forward_again_brings_them_back(database_url: str) -> None:
-    schema_version.downgrade(database_url, "0002")
+    schema_version.downgrade(database_url, "0003")
     assert not TABLES & tables(database_url).keys()
     schema_version.upgrade(database_url)
     assert tables(database_url).keys() >= TABLES

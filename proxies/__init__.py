@@ -1,0 +1,1 @@
+"""The pool of proxies: harvests lists, checks, scores, rotates. Never trusts a proxy."""

@@ -1,0 +1,29 @@
+"""Builds the address filter of this host: its settings, its own addresses, the edges of delivery networks."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import psutil
+
+from core.files import read_text
+from core.settings import Proxies
+from proxies.addresses import AddressFilter, listed_networks
+
+EDGES = Path(__file__).with_name("data") / "cdn_edges.txt"
+
+
+def load_filter(settings: Proxies) -> AddressFilter:
+    """Return the filter; FixByHand if an own network is none."""
+    return AddressFilter(
+        own_networks=settings.own_networks,
+        own_addresses=interface_addresses(),
+        edges=listed_networks(read_text(EDGES)),
+    )
+
+
+def interface_addresses() -> set[str]:
+    """Return the IPv4 addresses of this host's interfaces; a public one may be among them."""
+    found = (address for addresses in psutil.net_if_addrs().values() for address in addresses)
+    return {address.address for address in found if address.family == socket.AF_INET}
