@@ -16,7 +16,7 @@ COMMAND = Path(sys.executable).with_name("tickerd")
 FOLDER = "/srv/tickerd"
 CONFIG = f"{FOLDER}/config.toml"
 UNIT = "tickerd.service"
-CHILDREN = 5  # prices, metrics, daily, recorder, screener; their upstream is away, which they wait for
+CHILDREN = 6  # prices, metrics, daily, proxies, recorder, screener; their upstream is away, which they wait for
 TOML = '[market]\ncalendar = "always"\n[supervisor]\nstop_timeout_s = 2\n'
 RUNTIME = f"/run/user/{USER}"
 

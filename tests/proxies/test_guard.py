@@ -1,13 +1,15 @@
+import errno
 import socket
 from ipaddress import IPv4Network
 
+import psutil
 import pytest
 
 from core.errors import FixByHand
 from core.files import read_text
 from core.settings import Proxies
 from proxies.addresses import listed_networks
-from proxies.guard import EDGES, interface_addresses, load_filter
+from proxies.guard import EDGES, interface_addresses, load_filter, outbound_addresses
 
 
 def test_the_shipped_edges_are_networks_that_are_small_enough_to_be_somebodys() -> None:
@@ -37,3 +39,15 @@ def test_this_hosts_interfaces_are_known() -> None:
     found = interface_addresses()
     assert "127.0.0.1" in found
     assert all(socket.inet_aton(address) for address in found)
+
+
+def test_the_address_that_leads_outside_is_one_of_the_interfaces() -> None:
+    assert outbound_addresses() <= interface_addresses()
+
+
+def test_a_host_that_may_not_list_its_interfaces_knows_its_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> None:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr(psutil, "net_if_addrs", refused)
+    assert interface_addresses() == outbound_addresses()
