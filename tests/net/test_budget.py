@@ -271,7 +271,7 @@ def test_three_processes_share_the_rate_fairly_and_a_killed_one_leaves_its_share
             for number, sender in enumerate(alive, start=3 - len(alive)):
                 assert sender.stdout
                 sent[number] += [float(sender.stdout.readline()) for _ in range(count)]
-            os.kill(senders[0].pid, signal.SIGKILL)
+            senders[0].kill()
     finally:
         for sender in senders:
             sender.kill()
