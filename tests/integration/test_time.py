@@ -62,7 +62,7 @@ async def scene(
     (folder / "settings.json").write_text("{}")
     clock = FakeClock(now)
     loaded = Loaded(settings=settings, sources={}, file=None)
-    orchestrator = Orchestrator(loaded, environ=stub_environ(), clock=clock, programs=programs)
+    orchestrator = Orchestrator(loaded, environ=stub_environ(), clock=clock, programs=programs, luck=lambda: 0.5)
     orchestrator._prepared = True
     try:
         yield Scene(orchestrator, clock)
