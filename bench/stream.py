@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from bench import stream_single
+from bench.bound import Bound
 from bench.stream_control import Control
 from bench.stream_load import PICOWS, Case, Load, load, peer_load, quantile
 from bench.stream_recovery import CUT_AT, Fault, Healed, cut, faults, heal
@@ -50,25 +51,6 @@ class Sizes:
 
 FULL = Sizes(seconds=30.0, repeats=10, rounds=5, messages=200_000, quick=False)
 QUICK = Sizes(seconds=8.0, repeats=2, rounds=2, messages=50_000, quick=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
-    """`judged`: False where the machine was too busy for a figure in seconds."""
-
-    what: str
-    found: float
-    limit: float
-    at_least: bool = False
-    judged: bool = True
-
-    @property
-    def missed(self) -> bool:
-        return self.judged and (self.found < self.limit if self.at_least else self.found > self.limit)
-
-    def line(self) -> str:
-        verdict = "MISSED" if self.missed else "kept" if self.judged else "not judged: machine busy"
-        return f"{self.what:<64}{self.found:>9.3f} {'>=' if self.at_least else '<='} {self.limit:<7g}{verdict}"
 
 
 CASES = (

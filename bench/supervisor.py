@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from bench import supervisor_demo
+from bench.bound import Bound
 from bench.supervisor_contenders import BARE, COPIES, PEERS, TICKERD, Kind, Running, running
 from bench.supervisor_faults import GIVE_UP_S, Idle, Orphaned, Replaced, idle, kills, orphaned, stops
 from core.notify import beat_interval_s
@@ -45,25 +46,6 @@ class Sizes:
 
 FULL = Sizes(kills=20, stops=20, idle_s=60.0, orphans=5, prices=20)
 QUICK = Sizes(kills=5, stops=3, idle_s=10.0, orphans=1, prices=3)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
-    """`judged`: False where the machine was too busy for an absolute figure."""
-
-    what: str
-    found: float
-    limit: float
-    at_least: bool = False
-    judged: bool = True
-
-    @property
-    def missed(self) -> bool:
-        return self.judged and (self.found < self.limit if self.at_least else self.found > self.limit)
-
-    def line(self) -> str:
-        verdict = "MISSED" if self.missed else "kept" if self.judged else "not judged: machine busy"
-        return f"{self.what:<64}{self.found:>9.2f} {'>=' if self.at_least else '<='} {self.limit:<7g}{verdict}"
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -152,8 +152,7 @@ class ControlServer:
 
 
 def _unix_listener(state_dir: Path) -> socket.socket:
-    if sys.platform == "win32":
-        raise NotImplementedError
+    assert sys.platform != "win32"
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     old_mask = os.umask(0o177)
     try:

@@ -80,8 +80,7 @@ class Orchestrator:
         self._stop, self._control = asyncio.Event(), ControlServer(self._state_dir, self._handlers())
         self._exit_code = EXIT_DONE
         self._state, self._since = "starting", self._clock.utc_now()
-        self._prepared, self._plan_fault = False, ""
-        self._daily_begun = ""
+        self._prepared, self._plan_fault, self._daily_begun = False, "", ""
         self._daily_done: date | None = None
         self._backup_begun: datetime | None = None
         self._backup_done: datetime | None = None
@@ -89,7 +88,8 @@ class Orchestrator:
         self._alerts, self._own_logs = Alerts(self._journal, command), [command.log]
         self._database = status.Database(url=self._settings.database.url, reachable=None)
         self._wall_offset_s = self._offset_s()
-        self._last_tick_s = self._last_measure_s = self._resumed_s = self._tell_s = self._clock.monotonic_s()
+        self._since_s = self._clock.monotonic_s()
+        self._last_tick_s = self._last_measure_s = self._resumed_s = self._tell_s = self._since_s
         self._reaper = Reaper()
         self._jobs = Jobs(self._report_status, interval_s=STATUS_INTERVAL_S, zone_name=self._settings.market.timezone)
         self._preparation = Preparation(
@@ -211,6 +211,7 @@ class Orchestrator:
             state=self._state,
             pid=os.getpid(),
             since=self._since,
+            since_s=self._since_s,
             market=status.market(self._calendar, now),
             members=self._crew.members,
             database=self._database,

@@ -19,7 +19,7 @@ from market import eastern
 from market.sessions import Calendar, Session
 
 VERSION = 1
-PREPARATION = timedelta(minutes=5)
+PREPARATION_S = 300.0
 """A migration of the whole market takes seconds: what takes longer waits for a lock or hangs."""
 
 
@@ -42,6 +42,7 @@ class Snapshot:
     state: str
     pid: int
     since: datetime
+    since_s: float
     market: dict[str, Any]
     members: Mapping[str, Member]
     database: Database
@@ -156,7 +157,7 @@ def alerts(snapshot: Snapshot) -> list[dict[str, Any]]:
     for state in ("unreachable", "refusing"):
         if missing := [member for member in snapshot.members.values() if _upstream(member) == state]:
             found.append(_upstream_alert(state, missing))
-    if snapshot.state == "starting" and snapshot.now - snapshot.since > PREPARATION:
+    if snapshot.state == "starting" and snapshot.now_s - snapshot.since_s > PREPARATION_S:
         text = f"the database is being prepared since {utc_text(snapshot.since)}; logs/prepare.jsonl tells more"
         found.append(_alert("preparation_slow", None, utc_text(snapshot.since), text))
     if snapshot.database.reachable is False:

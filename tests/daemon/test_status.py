@@ -33,6 +33,7 @@ def snapshot(*members: Member) -> Snapshot:
         state="running",
         pid=5,
         since=NOW,
+        since_s=100.0,
         market=market(XNYS, NOW),
         members={each.child.name: each for each in members},
         database=Database(url="postgresql+psycopg://u:secret@host/db", reachable=True),
@@ -168,11 +169,16 @@ def test_a_database_that_is_away_and_a_full_disk_are_alerts(tmp_path: Path) -> N
 
 
 def test_a_database_that_is_prepared_for_minutes_is_an_alert(tmp_path: Path) -> None:
-    starting = replace(snapshot(), state="starting", since=NOW - timedelta(minutes=5))
+    starting = replace(snapshot(), state="starting", since_s=700.0)
     assert document(starting)["alerts"] == []
-    (alert,) = document(replace(starting, since=NOW - timedelta(minutes=5, seconds=1)))["alerts"]
-    assert (alert["alert"], alert["since"]) == ("preparation_slow", "2026-11-23T14:54:59.000Z")
-    assert document(replace(starting, state="running", since=NOW - timedelta(days=3)))["alerts"] == []
+    (alert,) = document(replace(starting, since_s=699.0))["alerts"]
+    assert (alert["alert"], alert["since"]) == ("preparation_slow", "2026-11-23T15:00:00.000Z")
+    assert document(replace(starting, state="running", since_s=0.0))["alerts"] == []
+
+
+def test_a_clock_that_jumps_while_the_database_is_prepared_is_no_alert(tmp_path: Path) -> None:
+    starting = replace(snapshot(), state="starting", since=NOW - timedelta(days=1), since_s=999.0)
+    assert document(starting)["alerts"] == []
 
 
 def test_an_upstream_that_refuses_is_an_alert_of_its_own_and_its_words_are_the_reason(tmp_path: Path) -> None:
