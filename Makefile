@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.ready
 DEV_SETUP := $(VENV)/.dev-ready
-WORKERS ?= 2
+WORKERS ?= $(shell expr 2 \* $$(nproc 2>/dev/null || echo 2))
 
 BENCHES ?= processes simulator storage flight stream supervisor metrics proxies proxies_harvest scan scan_patterns scan_backtest
 PARTS := core net market yahoo storage proxies scanners screener daemon cli simulator

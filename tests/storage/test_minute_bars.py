@@ -228,6 +228,6 @@ def test_a_reader_sees_no_temporary_file(
     tmp_path: Path, files: MinuteBarFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Sequence[str]] = []
-    monkeypatch.setattr(os, "fsync", lambda _fd: seen.append([n for n in names(tmp_path) if n.endswith("t")]))
+    monkeypatch.setattr(os, "fsync", lambda _fd: seen.append([n for n in names(tmp_path) if n.endswith(".parquet")]))
     files.write([BAR])
     assert seen == [[]]
