@@ -6,7 +6,7 @@ SETUP := $(VENV)/.ready
 DEV_SETUP := $(VENV)/.dev-ready
 WORKERS ?= $(shell expr 2 \* $$(nproc 2>/dev/null || echo 2))
 
-BENCHES ?= processes simulator storage flight stream supervisor metrics proxies proxies_harvest scan scan_patterns scan_backtest
+BENCHES ?= processes simulator storage flight stream supervisor metrics proxies proxies_harvest scan scan_patterns scan_backtest scan_cube
 PARTS := core net market yahoo storage proxies scanners screener daemon cli simulator
 
 .DEFAULT_GOAL := help

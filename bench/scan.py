@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ import numpy as np
 
 from bench import scan_jobs
 from bench.scan_backtest import generated
-from bench.scan_cold import FIELDS
+from bench.scan_cold import FIELDS, FIRST_BLOCK
 from bench.scan_rivals import RIVALS
 from screener.cube import save
 from screener.cube.bars import FIELDS as SIDES
@@ -34,11 +35,15 @@ from screener.jobs.families import Patterns
 from screener.measures import market
 from screener.measures.catalogue import CATALOGUE
 from screener.measures.state import State
+from screener.patterns.candles import table
 from screener.patterns.catalogue import PATTERNS
+from screener.patterns.window import Window
 from tests.screener.measures.oracle import ORACLE, compare
+from tests.screener.patterns.candles.test_table import of_talib
 
 TICKERS, BARS = 8782, 260
 FLAGS = 39
+SLOW_RUNS = 2  # of those that take half a minute
 ONE_CORE = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL")} | {"POLARS_MAX_THREADS": "1"}
 BOUNDS = {
     "times pandas per ticker": 1000.0,
@@ -51,6 +56,7 @@ BOUNDS = {
     "rescan_s": 0.002,
     "peak_mb": 350.0,
     "parity": 1e-9,
+    "candles_that_differ": 0.0,
 } | scan_jobs.BOUNDS
 AT_LEAST = {"times pandas per ticker", "times the TA-Lib loop"}
 
@@ -70,7 +76,7 @@ def core_set(bars: Bars, runs: int, *, quick: bool) -> dict[str, float]:
     seconds = {name: float("inf") for name in ways}
     for number in range(runs):
         for name, compute in ways.items():
-            if number == 0 or name not in ("pandas per ticker", "pandas wide"):
+            if number < SLOW_RUNS or name not in ("pandas per ticker", "pandas wide"):
                 seconds[name] = min(seconds[name], best_s(compute, 1))
     for name, taken_s in seconds.items():
         apart = np.nanmax(np.abs(values[name][:5] / values["TA-Lib loop"][:5] - 1))
@@ -85,7 +91,7 @@ def core_set(bars: Bars, runs: int, *, quick: bool) -> dict[str, float]:
 def whole_set(bars: Bars, runs: int) -> dict[str, float]:
     """The fields and flags that a scan may ask for."""
     flags = list(PATTERNS)[:FLAGS]
-    first = market.blocks(bars.width)[0]
+    first = bars.columns(slice(0, FIRST_BLOCK))
     patterns = Patterns()
 
     def everything() -> None:
@@ -99,7 +105,7 @@ def whole_set(bars: Bars, runs: int) -> dict[str, float]:
     return {
         "fields_and_flags_s": best_s(some, runs),
         "everything_s": best_s(everything, runs),
-        "first_warm_s": best_s(lambda: market.of_block(bars.columns(first), market.by_ticker(FIELDS)), runs),
+        "first_warm_s": best_s(lambda: market.of_block(first, market.by_ticker(FIELDS)), runs),
     }
 
 
@@ -116,23 +122,33 @@ def rescan(bars: Bars, runs: int) -> dict[str, float]:
 
 
 def cold(bars: Bars, runs: int) -> dict[str, float]:
-    """Processes of their own, wall clock from their start; the files are in the system's cache, nothing else is."""
-    found, bare_s = [], []
+    """Processes of their own, from their start; the files are in the system's cache, nothing else is.
+
+    CPU seconds of the whole process; the wall clock's and a process that only imports numpy are told beside.
+    """
+    found = []
     with tempfile.TemporaryDirectory() as folder:
         save.write(Path(folder), Cube(bars=bars, marks=np.zeros(bars.width, MARK), seq=1))
-        for _ in range(runs):
-            begun_s = perf_counter()
-            command = [sys.executable, "-m", "bench.scan_cold", folder, "fields"]
-            said = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-            whole_s = perf_counter() - begun_s
-            found.append((whole_s - said["all_s"] + said["first_s"], whole_s))
-            begun_s = perf_counter()
-            subprocess.run([sys.executable, "-c", "import numpy"], check=True)
-            bare_s.append(perf_counter() - begun_s)
-        whole = subprocess.run([*command[:-1], "all"], capture_output=True, check=True)
-    print(f"  a process that does nothing but import numpy: {min(bare_s):.3f} s")
-    first_s, all_s = (min(column) for column in zip(*found, strict=True))
-    return {"first_cold_s": first_s, "all_cold_s": all_s, "peak_mb": json.loads(whole.stdout)["peak_mb"]}
+        command = [sys.executable, "-m", "bench.scan_cold", folder, "fields"]
+        for _ in range(2 * runs):
+            bare_s, bare_cpu_s, _ = spawned([sys.executable, "-c", "import numpy"])
+            whole_s, whole_cpu_s, said = spawned(command)
+            first = whole_s - said["after_first_s"], whole_cpu_s - said["after_first_cpu_s"]
+            found.append((*first, whole_s, whole_cpu_s, bare_s, bare_cpu_s))
+        peak_mb = spawned([*command[:-1], "all"])[2]["peak_mb"]
+    first_s, first_cpu_s, all_s, all_cpu_s, bare_s, bare_cpu_s = (min(column) for column in zip(*found, strict=True))
+    print(f"  cold, by the clock: first {first_s:.3f} s, all {all_s:.3f} s")
+    print(f"  a process that only imports numpy: {bare_cpu_s:.3f} s CPU, {bare_s:.3f} s by the clock")
+    return {"first_cold_s": first_cpu_s, "all_cold_s": all_cpu_s, "peak_mb": peak_mb}
+
+
+def spawned(command: list[str]) -> tuple[float, float, dict[str, float]]:
+    """Return wall and CPU seconds of a process, and what it said."""
+    begun_s, before = perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    said = subprocess.run(command, capture_output=True, check=True).stdout
+    wall_s, after = perf_counter() - begun_s, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return wall_s, cpu_s, json.loads(said or "{}")
 
 
 def parity(bars: Bars) -> dict[str, float]:
@@ -147,6 +163,20 @@ def parity(bars: Bars) -> dict[str, float]:
     return {"parity": worst}
 
 
+def candles(bars: Bars) -> dict[str, float]:
+    """Every bar of 1,000 tickers by each of TA-Lib's candle functions."""
+    cut = bars.columns(slice(0, 1000))
+    window, names, fired, differ = Window(cut, 0), list(table.CANDLES), 0, {}
+    for name in names:
+        ours = PATTERNS[name].fire(window)
+        theirs = np.column_stack([of_talib(name, cut, column) for column in range(cut.width)])
+        fired += int(np.count_nonzero(theirs))
+        differ[name] = int(np.count_nonzero(ours != theirs))
+    unlike = ", ".join(f"{name}: {count}" for name, count in differ.items() if count) or "none differs"
+    print(f"  {len(names)} candles x {cut.width * cut.rows} bars, {fired} found; {unlike}")
+    return {"candles_that_differ": float(sum(differ.values()))}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
@@ -158,7 +188,8 @@ def main() -> int:
     bars = generated(asked.tickers, BARS)
     print(f"{bars.width} tickers x {bars.rows} bars; RSI14, ATR14, SMA 20, 50, 200, inside bar; last values")
     found = core_set(bars, asked.runs, quick=asked.quick)
-    found |= whole_set(bars, asked.runs) | rescan(bars, asked.runs) | cold(bars, asked.runs) | parity(bars)
+    found |= whole_set(bars, asked.runs) | rescan(bars, asked.runs) | cold(bars, asked.runs)
+    found |= parity(bars) | candles(bars)
     found |= scan_jobs.figures(bars)
     missed = 0
     print(f"{len(CATALOGUE)} measures, {len(PATTERNS)} patterns; {len(FIELDS)} fields and {FLAGS} flags of them")

@@ -1,7 +1,6 @@
-"""What a hundred scans of one warm market cost, with their JSON, and what telling their progress costs.
+"""What a hundred scans of one warm market cost, with their JSON; what more processes give; progress and priority.
 
-CPU seconds of one process, the best of the runs. The times that progress is measured by are those of the scans' own
-log: each entry knows when it was written.
+CPU seconds of one process, the best of the runs; of several processes the time on the wall.
 """
 
 from __future__ import annotations
@@ -14,15 +13,22 @@ import msgspec
 import numpy as np
 import structlog
 
+from bench import scan_priority, scan_progress
 from core.settings import Screener
 from screener.cube.bars import Bars
+from screener.jobs.executor import Forked, Inline, cores
 from screener.jobs.families import arms, families
+from screener.jobs.feed import batches
 from screener.jobs.market import Market
 from screener.jobs.ordering import Chances
+from screener.jobs.pieces import RANGE_BLOCK
+from screener.jobs.priority import Places
 from screener.jobs.request import Request
 from screener.jobs.results import ResultLog
 from screener.jobs.scan import Outcome, Scan, Tools
 from screener.jobs.times import History
+from screener.measures import market as market_
+from screener.measures.catalogue import CATALOGUE
 from screener.work import AT_ONCE
 
 SCANS = 100
@@ -33,7 +39,7 @@ SHAPES = (
     "inside_bar_bullish_breakout and rsi14 > {}",
     "top(roc20, {}) and close > sma50",
 )
-BOUNDS = {"hundred_scans_s": 0.2, "progress_share": 0.01, "eta_error": 0.05}
+BOUNDS = {"hundred_scans_s": 0.2, "patterns_below_60_percent": 0.0, **scan_progress.BOUNDS}
 
 
 def requests(count: int) -> list[Request]:
@@ -65,36 +71,23 @@ def hundred(market: Market, given: Tools, *, threads: int) -> float:
     return process_time() - begun_s
 
 
-def telling(market: Market, given: Tools) -> float:
-    """Return the share of the time that goes into saying how far a scan is."""
-    said, spent = Scan._say, [0.0]
+def forked(bars: Bars) -> None:
+    """Print what more processes give: for the newest values of all fields, and for each day of a range."""
+    names = [name for name in CATALOGUE if not CATALOGUE[name].of_market]
+    pieces = batches(np.arange(bars.width), RANGE_BLOCK)
+    for rows, fields in ((1, names[:5]), (1, names), (120, names[:5]), (120, ["tech_rating", "adx14"])):
 
-    def timed(self: Scan, *, always: bool = False) -> None:
-        begun_s = perf_counter()
-        said(self, always=always)
-        spent[0] += perf_counter() - begun_s
+        def work(piece: Places, rows: int = rows, fields: list[str] = fields) -> float:
+            found = market_.compute(bars.columns(piece), fields, rows)
+            return float(np.nansum(found[fields[0]]))
 
-    try:
-        Scan._say = timed  # type: ignore[method-assign]
-        begun_s = perf_counter()
-        hundred(market, given, threads=1)
-        return spent[0] / (perf_counter() - begun_s)
-    finally:
-        Scan._say = said  # type: ignore[method-assign]
-
-
-def eta_error(bars: Bars, given: Tools) -> float:
-    """Return the mean |progress - share of the time| over scans that compute everything anew."""
-    apart = []
-    for _ in range(RUNS):
-        market = Market(bars, families(), None)
-        _, out = one(Request(expression="tech_rating > 50 and adx14 > 20 and mfi14 < 80"), market, given)
-        told = [entry for entry in out.read() if entry.kind in ("progress", "complete")]
-        begun_s, took_s = told[0].at_s, told[-1].at_s - told[0].at_s
-        apart.append([abs(e.data["overall_progress"] / 100 - (e.at_s - begun_s) / took_s) for e in told])
-        shown = [entry.data["overall_progress"] for entry in told]
-        assert shown == sorted(shown), "progress went back"
-    return float(np.mean(np.concatenate(apart[2:])))
+        took = {}
+        for executor in (Inline(), Forked(cores())):
+            begun_s = perf_counter()
+            list(executor.run(work, pieces, lambda: False))
+            took[executor.workers] = perf_counter() - begun_s
+        told = ", ".join(f"{workers} process{'es' * (workers > 1)} {took_s:.3f} s" for workers, took_s in took.items())
+        print(f"  {len(fields)} fields, {rows} rows: {told}")
 
 
 def figures(bars: Bars) -> dict[str, float]:
@@ -103,8 +96,9 @@ def figures(bars: Bars) -> dict[str, float]:
     hundred(market, given, threads=1)
     warm_s = min(hundred(market, given, threads=1) for _ in range(RUNS))
     print(f"  {SCANS} scans one after the other: {warm_s:.3f} s")
+    forked(bars)
     return {
         "hundred_scans_s": min(hundred(market, given, threads=AT_ONCE) for _ in range(RUNS)),
-        "progress_share": min(telling(market, given) for _ in range(RUNS)),
-        "eta_error": eta_error(bars, given),
+        **scan_progress.figures(bars),
+        **scan_priority.figures(),
     }

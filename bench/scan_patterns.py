@@ -1,4 +1,4 @@
-"""Every pattern on real daily bars: how often it fired, what became of it, how well its distance foretold it; charts.
+"""Every pattern on real daily bars: how often it fired and what became of it; charts of some.
 
     python -m bench.scan_patterns [FILE] [--charts FOLDER]
 
@@ -28,7 +28,6 @@ from screener.measures import market
 from screener.patterns.catalogue import DAILY, PATTERNS, fired
 from screener.patterns.window import Window
 
-FIRST_SHARE = 0.2
 CHARTED = (
     "inside_bar_bullish_breakout",
     "outside_bar_bearish",
@@ -59,20 +58,6 @@ def read(file: Path) -> Bars:
     return align(histories)
 
 
-def foretold(window: Window, name: str) -> tuple[int, float, float] | None:
-    """Return (events, share among the nearest 20 % a bar earlier, share of the universe for 95 %); None: unarmed."""
-    distance = PATTERNS[name].distance
-    if distance is None:
-        return None
-    found = fired(name, window)[1:] != 0
-    near = distance(window)[:-1]
-    order = np.argsort(np.argsort(near, axis=1, kind="stable"), axis=1)
-    places = (order[found] + 1) / found.shape[1]
-    if not len(places):
-        return 0, float("nan"), float("nan")
-    return len(places), float(np.mean(places <= FIRST_SHARE)), float(np.quantile(places, 0.95))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path, nargs="?")
@@ -84,13 +69,11 @@ def main() -> None:
     print(f"{bars.width} tickers x {bars.rows} bars, {int(bars.counts.sum()):,} bars in all")
     outcomes = run(bars, {name: PATTERNS[name].fire for name in DAILY}, horizons=(10,), ranked=("rs_rating",))
     rates = {(one.name, one.side): one for one in outcomes}
-    print("pattern | buys | sells | 10 sessions: hits % (95 %), base % | in the nearest 20 % | universe for 95 %")
+    print("| pattern | buys | sells | hits over 10 sessions, % (95 %), base |")
     for name in DAILY:
         signs = fired(name, window)
         told = [_told(rates[name, side]) for side in (1, -1) if (name, side) in rates]
-        ahead = foretold(window, name)
-        shares = "- | -" if ahead is None else f"{100 * ahead[1]:.0f} | {100 * ahead[2]:.0f}"
-        print(f"{name} | {(signs > 0).sum():,} | {(signs < 0).sum():,} | {'; '.join(told)} | {shares}")
+        print(f"| `{name}` | {(signs > 0).sum():,} | {(signs < 0).sum():,} | {'; '.join(told) or '-'} |")
     for name in CHARTED if asked.charts else ():
         rows, columns = np.nonzero(fired(name, window)[260:-15])
         if len(rows):

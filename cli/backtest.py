@@ -59,7 +59,7 @@ def backtest(
     from screener.backtest.run import HORIZONS, run
     from screener.patterns.catalogue import DAILY
     from screener.patterns.window import Limits
-    from screener.store import Store, Table
+    from screener.store import Store
 
     wanted = (*conditions, *(DAILY if every else ()))
     if not wanted:
@@ -70,8 +70,7 @@ def backtest(
     with closing(Store(loaded.settings, service="cli", clock=clock)) as store:
         bars = _bars(store)
         days = _days(bars, first, last)
-        columns = Table(store.engine, clock.utc_now(), loaded.settings.market.timezone)
-        compiled, ranked, unknown_then = _compiled(wanted, bars, columns, biased, limits)
+        compiled, ranked, unknown_then = _compiled(wanted, bars, store.table(), biased, limits)
         outcomes = run(bars, compiled, horizons=horizons or HORIZONS, days=days, ranked=ranked, limits=limits)
     if as_json:
         print_json(_document(bars, days, outcomes, unknown_then))
@@ -111,13 +110,13 @@ def _compiled(
     from cli.scan import point_out
     from screener.expressions.errors import ExpressionError
     from screener.jobs.past import compiled
-    from screener.patterns.catalogue import PATTERNS
+    from screener.patterns.catalogue import DAILY, PATTERNS
 
     conditions: dict[str, Condition] = {}
     ranked: set[str] = set()
     unknown_then: set[str] = set()
     for text in wanted:
-        if text in PATTERNS:
+        if text in DAILY:
             conditions[text] = PATTERNS[text].fire
             ranked |= set(PATTERNS[text].ranked)
         else:

@@ -72,6 +72,7 @@ def with_request(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--max-high-value", type=click.IntRange(0), default=0, help="End after so many rated above 70."),
         click.option("--max-processed", type=click.IntRange(0), default=0, help="End after so many tickers."),
         click.option("--timeout-s", type=click.FloatRange(0), default=0.0, help="End after so many seconds."),
+        click.option("--max-age-s", type=click.FloatRange(0), default=0.0, help="Fetch prices heard longer ago."),
         click.option("--export", type=click.Choice(("json", "csv", "parquet")), help="Also write a file."),
     )
     for option in reversed(options):
@@ -102,8 +103,10 @@ def run(
     if verbose:
         logs.configure(service="scan", level="info", style="text", sentences=SENTENCES)
     loaded, request = load(config_file), _request(given)
-    service = open_service(loaded)
-    with closing(service.store):
+    if closed and request.max_age_s:
+        raise WrongUsage("completed bars are not fetched", key="--max-age-s", right="leave --closed out")
+    service = open_service(loaded, fetches=request.max_age_s > 0)
+    with closing(service):
         market = service.store.closed if closed or request.on or request.since or request.until else service.store.live
         scan_id, outcome = _run(loaded, service, request, market, keep=keep)
     if as_json:
@@ -115,13 +118,18 @@ def run(
     return EXIT_DONE
 
 
-def open_service(loaded: Loaded) -> Service:
+def open_service(loaded: Loaded, *, fetches: bool) -> Service:
     """Return what runs scans in this process."""
     from screener.service import Service
     from screener.store import Store
 
     clock = SystemClock()
-    return Service(loaded.settings, Store(loaded.settings, service="cli", clock=clock), clock)
+    store = Store(loaded.settings, service="cli", clock=clock)
+    if not fetches:
+        return Service(loaded.settings, store, clock)
+    from screener.feed import QuoteFeed  # the network's libraries would double the start of a scan that needs none
+
+    return Service(loaded.settings, store, clock, feed=QuoteFeed(loaded.settings, store, clock))
 
 
 def _run(
@@ -197,6 +205,7 @@ def _result_table(results: Sequence[Mapping[str, Any]]) -> Table:
     for result, told in zip(results, signals_, strict=True):
         first = told[0] if told else {}
         said = [one["direction"] if len(patterns) == 1 else f"{one['pattern']} {one['direction']}" for one in told]
+        said += ["allotted"] * any(one.get("allotted") for one in told)
         cells = [_cell(result["values"].get(name)) for name in names]
         levels = [_cell(first.get(key)) for key in plan]
         table.add_row(result["ticker"], result["session"], *cells, *levels, " ".join([*said, *result["flags"]]))
@@ -288,6 +297,9 @@ def save(name: str, every: str | None, config_file: str | None, as_json: bool, *
     _checked(request)
     if every and (request.on or request.since or request.until):
         raise WrongUsage("a scan of the past has no schedule", key="--every", right="leave the dates out")
+    if every and request.max_age_s:
+        right = "leave it out: the scanners bring what a scheduled scan reads"
+        raise WrongUsage("a scheduled scan fetches nothing", key="--max-age-s", right=right)
     schedule: scans.Schedule = next((each for each in get_args(scans.Schedule) if each == every), "")
     with _writer(loaded.settings) as writer:
         at = SystemClock().utc_now()

@@ -71,6 +71,12 @@ def quiet_s(lane: Lane, *, now_s: float) -> float:
     return left_s if left_s > EARLY_WAKING_S else 0.0
 
 
+def idle_in_s(lane: Lane, *, now_s: float) -> float:
+    """Return in how many seconds a slot will have passed that nobody took; 0 or less: it has."""
+    since_restart = now_s >= lane.used_at_s - RESTART_S
+    return lane.next_free_s + 1.0 / lane.rate_per_s - now_s if since_restart and lane.next_free_s else 0.0
+
+
 def _since_start(lane: Lane, now_s: float) -> Lane:
     """Return the lane without the times of before a restart of the machine."""
     return Lane(rate_per_s=lane.rate_per_s) if now_s < lane.used_at_s - RESTART_S else lane

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from core.errors import RetryLater, Unreachable
 from core.logs import get_logger
-from net.budget import RESTART_S, Lane
+from net.budget import idle_in_s
 from net.client import HttpClient
 from scanners.context import Context
 from yahoo.quote import URL, QuoteAnswer
@@ -20,12 +20,6 @@ T = TypeVar("T")
 
 LONGEST_LOOK_S = 1.0
 """A patient one looks so often whether it still has to be."""
-
-
-def idle_in_s(lane: Lane, *, now_s: float) -> float:
-    """Return in how many seconds a slot will have passed that nobody took; 0 or less: it has."""
-    since_restart = now_s >= lane.used_at_s - RESTART_S
-    return lane.next_free_s + 1.0 / lane.rate_per_s - now_s if since_restart and lane.next_free_s else 0.0
 
 
 class Stopped(RetryLater):

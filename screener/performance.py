@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 
 from core.clock import Clock
 from screener.cube.bars import History, align
-from screener.jobs.executor import PAYS_FROM_S, Forked, Inline, cores
+from screener.jobs.executor import PAYS_FROM_S, Forked, Inline, cores, may_fork
 from screener.measures import market as measures
 
 TICKERS, BARS = 8_782, 260
@@ -47,7 +46,7 @@ def measure(clock: Clock, *, tickers: int = TICKERS, bars: int = BARS, workers: 
 
     inline = partial(_drain, Inline(), work, [slice(0, tickers)])
     ways: dict[str, Callable[[], object]] = {"compute: one process": inline, f"compute: {workers} threads": threads}
-    if "fork" in multiprocessing.get_all_start_methods():
+    if may_fork():
         ways[f"compute: {workers} forked processes"] = partial(_drain, Forked(workers), work, pieces)
     waits: dict[str, Callable[[], object]] = {
         f"{WAITS} waits of {WAIT_S * 1000:.0f} ms: one after the other": partial(_one_by_one, clock),

@@ -22,7 +22,7 @@ from screener.backtest import kept
 from screener.backtest.rates import HitRate
 from screener.backtest.run import Stopped
 from screener.jobs import score
-from screener.jobs.detail import of_patterns
+from screener.jobs.detail import allot, of_patterns
 from screener.jobs.families import arms
 from screener.jobs.feed import Feed, NoFeed
 from screener.jobs.market import Market
@@ -100,6 +100,7 @@ class Service:
         finally:
             with self._lock:
                 del self.running[scan_id]
+        allot(outcome.results, self.settings.risk)
         log.info("scan_ended", scan_id=scan_id, status=outcome.status, **outcome.counts)
         return outcome
 
@@ -122,9 +123,15 @@ class Service:
     def stop(self) -> None:
         """Have all that runs here end at its next block or fetch."""
         self._stopping.set()
+        self.store.stop()
         with self._lock:
             for running in self.running.values():
                 running.scan.cancel()
+
+    def close(self) -> None:
+        """Let go of Yahoo and the database; nothing runs any more."""
+        self.feed.close()
+        self.store.close()
 
     def save_times(self) -> None:
         self._tools.history.save()

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +23,18 @@ from core.files import read_text
 from core.logs import get_logger
 from core.settings import Settings
 from market.eastern import local_date
-from market.sessions import build_calendar
+from market.sessions import Session, build_calendar
+from screener import intraday
 from screener.cube import build, files
 from screener.cube.bars import Bars, day_number
-from screener.cube.live import nothing_yet, with_live, with_quotes
+from screener.cube.live import Live, nothing_yet, with_quotes
 from screener.expressions.fields import Field, TextColumn
+from screener.jobs.detail import PRE_MARKET
 from screener.jobs.families import families
+from screener.jobs.live import LiveMarket
 from screener.jobs.market import Column, Market
+from screener.measures.state import State
+from screener.patterns.catalogue import DAILY, PATTERNS
 from storage import bar_rows
 from storage.engine import open_reader_engine
 from storage.queries import query
@@ -36,8 +43,10 @@ from storage.schema_version import require_current
 
 log = get_logger(__name__)
 
-CUBE = "cube"
+CUBE, MINUTES = "cube", "minute_bars"
 NOT_FIELDS = ("id", "change_seq")
+OF_THEIR_OWN = tuple(name for name in PATTERNS if name not in DAILY)
+"""Patterns that daily bars cannot tell."""
 UNITS = {"dividend_yield": "fraction", "price_change_percent": "percent"}
 
 
@@ -60,27 +69,41 @@ FIELDS: Mapping[str, Field] = {
     str(column.name): field
     for column in stocks_stock.columns
     if column.name not in NOT_FIELDS and (field := _field(column)) is not None
-}
+} | {name: Field(name=name, kind="flag", signed=True, dated=False, doc=PATTERNS[name].doc) for name in OF_THEIR_OWN}
 
 
 class Table:
     """Columns of `stocks_stock` as of `now`."""
 
-    def __init__(self, engine: Engine, now: datetime, zone_name: str) -> None:
+    def __init__(self, engine: Engine, now: datetime, zone_name: str, *, minutes: Path) -> None:
+        """`minutes`: the folder of minute bars, if some are kept."""
         self._engine, self._now, self._today = engine, now, local_date(now, zone_name)
+        self._minutes = minutes
 
     @property
     def fields(self) -> Mapping[str, Field]:
         return FIELDS
 
     def read(self, names: Sequence[str], tickers: Sequence[str]) -> Mapping[str, Column]:
-        columns = ", ".join(("ticker", *names))
+        plain = [name for name in names if name not in OF_THEIR_OWN]
+        made = {name: self._made(name, tickers) for name in names if name in OF_THEIR_OWN}
+        columns = ", ".join(("ticker", *plain))
         with self._engine.connect() as connection:
             cursor = connection.exec_driver_sql(f"SELECT {columns} FROM stocks_stock").cursor
             rows = {row[0]: row[1:] for row in cursor.fetchall()}
-        nothing = (None,) * len(names)
-        found = list(zip(*(rows.get(ticker, nothing) for ticker in tickers), strict=True)) or [() for _ in names]
-        return {name: self._column(FIELDS[name], values) for name, values in zip(names, found, strict=True)}
+        nothing = (None,) * len(plain)
+        found = list(zip(*(rows.get(ticker, nothing) for ticker in tickers), strict=True)) or [() for _ in plain]
+        return made | {name: self._column(FIELDS[name], values) for name, values in zip(plain, found, strict=True)}
+
+    def _made(self, name: str, tickers: Sequence[str]) -> Column:
+        """Return a pattern on bars that are made for it."""
+        if PATTERNS[name].needs == "minute bars":
+            bars = intraday.minute_bars(self._minutes, tickers, self._today)
+        else:
+            price, close = (self.read([column], tickers)[column].numbers for column in (PRE_MARKET, "current_price"))
+            assert price is not None and close is not None
+            bars = intraday.premarket_bars(tickers, price, close)
+        return Column(FIELDS[name], numbers=intraday.signs(name, bars))
 
     def _column(self, field: Field, values: Sequence[Any]) -> Column:
         if field.kind == "text":
@@ -97,6 +120,22 @@ def _date(value: Any) -> Any:
     return datetime.fromisoformat(value).date() if isinstance(value, str) else value
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What is known of a running session as of write `seq`."""
+
+    tickers: Sequence[str]
+    places: dict[str, int]
+    seq: int
+    live: Live
+
+    @classmethod
+    def nothing(cls, tickers: Sequence[str], session: Session) -> Heard:
+        places = {ticker: place for place, ticker in enumerate(tickers)}
+        live = nothing_yet(len(tickers), day_number(session.session_date))
+        return cls(tickers=tickers, places=places, seq=0, live=live)
+
+
 class Store:
     """Where one process gets its markets from; keeps what has not changed since the last one."""
 
@@ -111,6 +150,13 @@ class Store:
         self._lock = threading.Lock()
         self._cube: files.Cube | None = None
         self._closed: Market | None = None
+        self._state: State | None = None
+        self._heard: Heard | None = None
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Have a cube that is being built be given up: the next process builds it."""
+        self._stopping.set()
 
     def close(self) -> None:
         self.engine.dispose()
@@ -126,35 +172,62 @@ class Store:
             seq = bar_rows.bars_seq(self.engine)
             if self._closed is None or self._cube is None or self._cube.seq != seq:
                 self._cube = self._current()
-                self._closed = self._market(self._cube.bars)
+                self._closed, self._state = self._market(self._cube.bars), None
             return self._closed
 
     def live(self) -> Market:
         """Return the market with the running session's prices as provisional newest bars, if there are such."""
-        closed = self.closed()
+        closed, session = self.closed(), self.session()
+        if session is None or not closed.rows:
+            return closed
+        prices = self._prices_of_all(closed.names, session).in_units_of(closed.bars.close[-1])
+        if not (prices.known & (closed.sessions(1)[-1] < prices.day)).any():
+            return closed
+        return LiveMarket(closed, prices, partial(self._state_of, closed), families(), self.table())
+
+    def _state_of(self, closed: Market) -> State:
+        with self._lock:
+            if self._state is None or closed is not self._closed:
+                self._state = State.of(closed.bars)
+            return self._state
+
+    def session(self) -> Session | None:
+        """Return the session that runs, or the one that ran last."""
         now = self._clock.utc_now()
-        session = self._calendar.session_at(now) or self._calendar.last_session(now)
-        if session is None:
-            return closed
-        rows, _ = bar_rows.read_quotes_since(self.engine, 0)
+        return self._calendar.session_at(now) or self._calendar.last_session(now)
+
+    def prices(self, tickers: Sequence[str], session: Session) -> Live:
+        """Return what the table says of a session."""
+        return self._heard_since(Heard.nothing(tickers, session), session).live
+
+    def _prices_of_all(self, tickers: Sequence[str], session: Session) -> Live:
+        """Return the same; only what was written since the last look is read."""
+        held = self._heard
+        if held is None or held.tickers is not tickers or held.live.day != day_number(session.session_date):
+            held = Heard.nothing(tickers, session)
+        self._heard = held = self._heard_since(held, session)
+        return held.live
+
+    def _heard_since(self, held: Heard, session: Session) -> Heard:
+        rows, seq = bar_rows.read_quotes_since(self.engine, held.seq)
         quotes = bar_rows.quotes_of_session(rows, opens_at=session.opens_at, dialect=self.engine.dialect.name)
-        places = {ticker: place for place, ticker in enumerate(closed.bars.tickers)}
-        prices = with_quotes(nothing_yet(closed.tickers, day_number(session.session_date)), places, quotes)
-        bars = with_live(closed.bars, prices)
-        if bars.provisional is None or not bars.provisional.any():
-            return closed
-        market = self._market(bars)
-        market.stands_on(closed)
-        return market
+        return replace(held, seq=seq, live=with_quotes(held.live, held.places, quotes))
+
+    def table(self) -> Table:
+        """Return the columns of the table as of now."""
+        minutes = Path(self._settings.state.dir) / MINUTES
+        return Table(self.engine, self._clock.utc_now(), self._calendar.zone_name, minutes=minutes)
 
     def _market(self, bars: Bars) -> Market:
-        table = Table(self.engine, self._clock.utc_now(), self._calendar.zone_name)
-        return Market(bars, families(), table, keep=self._settings.screener.use_cache)
+        return Market(bars, families(), self.table(), keep=self._settings.screener.use_cache)
 
     def _current(self) -> files.Cube:
         """Return the cube as SQL is now; while another process renews it, the one that is there."""
         try:
-            return build.keep_current(self._folder, self.engine, rows=self._settings.daily.history_days)
+            rows = self._settings.daily.history_days
+            return build.keep_current(self._folder, self.engine, rows=rows, stopped=self._stopping.is_set)
+        except build.Stopped:
+            raise
         except RetryLater:
             held = files.read(self._folder)
             if held is None:

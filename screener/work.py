@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Mapping
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from core import tasks
 from core.clock import Clock, SystemClock
@@ -23,6 +25,7 @@ from core.notify import Notifier, beat_interval_s
 from core.settings import Settings
 from market.sessions import build_calendar
 from screener import export
+from screener.feed import QuoteFeed
 from screener.jobs.market import Market
 from screener.jobs.request import Request, read_request
 from screener.jobs.scan import Outcome
@@ -144,7 +147,7 @@ class Engine:
         scan_id = new_id(at)
         scans.begin(self._writer, scan_id, row["request"], name=name, at=at)
         try:
-            request = read_request(row["request"])
+            request = replace(read_request(row["request"]), max_age_s=0.0)  # the scanners bring what is new
             outcome = self._service.run(request, scan_id=scan_id, load=load)
         except TickerdError as error:
             self._keep_failure(scan_id, error)
@@ -235,27 +238,43 @@ async def main(settings: Settings, stop: asyncio.Event, notifier: Notifier, cloc
     """Work until asked to stop; a database that is away is waited for."""
     clock = clock or SystemClock()
     writer = await asyncio.to_thread(Writer.open, settings.database.url, service=SERVICE, origin=None, clock=clock)
+    with writer:
+        async with _service(settings, clock) as service:
+            await _work(settings, service, writer, stop, notifier, clock)
+
+
+@asynccontextmanager
+async def _service(settings: Settings, clock: Clock) -> AsyncIterator[Service]:
     store = await asyncio.to_thread(Store, settings, service=SERVICE, clock=clock)
-    with writer, closing(store):
-        engine = Engine(settings, Service(settings, store, clock), writer, clock)
-        abandoned = await asyncio.to_thread(scans.abandon, writer, at=clock.utc_now())
-        notifier.ready()
-        log.info("screener_started", abandoned=abandoned)
-        pulse = Pulse(engine, notifier, beat_interval_s(settings.supervisor.heartbeat_timeout_s), clock)
-        stopping = asyncio.ensure_future(stop.wait())
-        while not stop.is_set():
-            step = asyncio.ensure_future(_step(engine))
-            begun_s = clock.monotonic_s()
-            while not step.done() and not stop.is_set():
-                if clock.monotonic_s() - begun_s < LONGEST_STEP_S:
-                    pulse.beat()
-                await _first_of(step, stopping, clock.sleep(POLL_S))
-            if stop.is_set():
-                await engine.finish()
-            await step
-            pulse.beat()
-            await _first_of(stopping, clock.sleep(POLL_S))
-        notifier.stopping()
-        await engine.finish()
-        await tasks.cancel_all([stopping])
+    service = Service(settings, store, clock, feed=QuoteFeed(settings, store, clock))
+    try:
+        yield service
+    finally:
+        await asyncio.to_thread(service.close)  # the feed has a loop of its own
+
+
+async def _work(
+    settings: Settings, service: Service, writer: Writer, stop: asyncio.Event, notifier: Notifier, clock: Clock
+) -> None:
+    engine = Engine(settings, service, writer, clock)
+    abandoned = await asyncio.to_thread(scans.abandon, writer, at=clock.utc_now())
+    notifier.ready()
+    log.info("screener_started", abandoned=abandoned)
+    pulse = Pulse(engine, notifier, beat_interval_s(settings.supervisor.heartbeat_timeout_s), clock)
+    stopping = asyncio.ensure_future(stop.wait())
+    while not stop.is_set():
+        step = asyncio.ensure_future(_step(engine))
+        begun_s = clock.monotonic_s()
+        while not step.done() and not stop.is_set():
+            if clock.monotonic_s() - begun_s < LONGEST_STEP_S:
+                pulse.beat()
+            await _first_of(step, stopping, clock.sleep(POLL_S))
+        if stop.is_set():
+            await engine.finish()
+        await step
+        pulse.beat()
+        await _first_of(stopping, clock.sleep(POLL_S))
+    notifier.stopping()
+    await engine.finish()
+    await tasks.cancel_all([stopping])
     log.info("screener_stopped", scans_done=engine.done, scans_failed=engine.failed)

@@ -17,12 +17,15 @@ from storage.engine import translate
 from storage.queries import query
 from storage.schema import parameter
 
-ROWS_A_BATCH = 50_000
+ROWS_A_BATCH = 5_000
+BULK_TIMEOUT_S = 300.0  # of a statement on PostgreSQL: the marks of some million bars, on a busy machine
 BarRow = tuple[str, Any, float, float, float, float, int | None]
 """(ticker, session date, open, high, low, close, volume); SQLite gives the date as text."""
 Mark = tuple[str, int, Any, float, float]
-"""(ticker, bars, newest session, sum over prices, sum over volumes): what tells that a ticker's bars have changed."""
-QUOTE_COLUMNS = ("ticker", "price", "open", "high", "low", "volume", "price_time", "day_time", "change_seq")
+"""(ticker, bars, newest session, sum over prices by day, sum over volumes): what tells that a ticker's bars changed."""
+QUOTE_COLUMNS = (
+    *("ticker", "price", "open", "high", "low", "volume", "price_time", "day_time", "previous_close", "change_seq"),
+)
 
 
 @contextmanager
@@ -33,6 +36,7 @@ def _cursor(engine: Engine, name: str, values: dict[str, Any]) -> Iterator[Any]:
         if engine.dialect.name == "sqlite":
             yield connection.exec_driver_sql(sql, values).cursor
             return
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{BULK_TIMEOUT_S:g}s'")
         driver: Any = connection.connection.driver_connection
         with driver.cursor(name="bar_rows") as cursor:  # named: the rows stay at the server
             cursor.execute(sql, values)
@@ -51,7 +55,7 @@ def _batches(engine: Engine, name: str, values: dict[str, Any] | None = None) ->
 
 
 def read_all_bars(engine: Engine, *, since: date) -> Iterator[list[BarRow]]:
-    """Give every bar from session `since` on, in batches, in no order."""
+    """Give every bar from session `since` on, in batches, in no order that can be relied on: to sort costs more."""
     yield from _batches(engine, "all_daily_bars", {"since": parameter(since, engine.dialect.name)})
 
 
@@ -93,19 +97,21 @@ def moment(value: Any) -> datetime | None:
 
 
 def quotes_of_session(rows: Sequence[tuple[Any, ...]], *, opens_at: datetime, dialect: str) -> list[tuple[Any, ...]]:
-    """Return (ticker, open, high, low, price, volume, whole) of quotes with a price of the session that opened then.
+    """Return (ticker, open, high, low, price, volume, previous close) of quotes with a price of the session that opened
+    then.
 
-    `whole`: open, high, low and volume are of that session too. Where they are older, the price stands for the three
-    and the volume is not known.
+    High and low are of the price's session. Open, volume and the close before it come with the metrics: they are not
+    known until those were written in this session, and of a ticker that had not traded by then, whose open lies outside
+    the range. The price then stands for the open.
     """
     start = parameter(opens_at, dialect)
     current = []
-    for ticker, price, first, high, low, volume, price_time, day_time, _ in rows:
+    for ticker, price, first, high, low, volume, price_time, day_time, previous, _ in rows:
         if price_time is None or price_time < start:
             continue
         top, bottom = max(price, high or price), min(price, low or price)
-        whole = day_time is not None and day_time >= start and first is not None
-        if not whole:
+        told = day_time is not None and day_time >= start
+        if not told or first is None or not bottom <= first <= top:
             first, volume = price, None
-        current.append((ticker, min(max(first, bottom), top), top, bottom, price, volume, whole))
+        current.append((ticker, first, top, bottom, price, volume, previous if told else None))
     return current

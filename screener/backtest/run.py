@@ -15,7 +15,7 @@ from core.errors import TickerdError
 from screener.backtest.outcomes import Base, Events, Returns, Tallies, Tally, count, forward_returns
 from screener.backtest.rates import HitRate, hit_rate
 from screener.cube.bars import Bars
-from screener.measures import market
+from screener.measures import market, memory
 from screener.patterns.window import DEPTH, Flags, Limits, Signs, Window
 
 HORIZONS = (1, 5, 10, 20)
@@ -24,9 +24,6 @@ SHOWN_HORIZON = 10
 """The horizon of the hit rate that stands beside a signal."""
 BLOCK_BARS = 300_000
 """Bars a block: their arrays stay small beside the cube, and calls cost little beside the arrays."""
-KEPT_BYTES = 31 << 20
-"""glibc gives the pages of each freed array back and asks for them again, a third of all the time, until one of almost
-32 MB was freed; from then on it keeps what it has. Other allocators do not mind."""
 Condition = Callable[[Window], Signs | Flags]
 
 
@@ -65,7 +62,7 @@ def run(
     """
     if not bars.rows:
         return []
-    np.empty(KEPT_BYTES, np.uint8)
+    memory.keep()
     places = market.compute(bars, list(ranked), bars.rows) if ranked else {}
     tallies = Tallies()
     for columns in blocks(bars):

@@ -1,6 +1,7 @@
 """A checked tree -> answers over arrays. Logic has three values: what is not known neither matches nor its opposite.
 
-Row -1 is each ticker's newest bar. Never reads a file or a database.
+Row -1 is each ticker's newest bar. A ranking is among the bars of one session: that of a ticker's earlier bar is its
+place on the day of that bar, whatever row the others' bars of the day stand in. Never reads a file or a database.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,39 +43,36 @@ class Answer:
     no: Any
 
 
-def matches(checked: Checked, source: Source, *, rows: int = 1, by_session: bool = False) -> Answer:
-    """Return where the expression holds, each (rows, tickers), the last row being the newest bar of each ticker.
-
-    `by_session`: rankings are among the bars of one session (a range of dates), not among those of one row (now).
-    """
+def matches(checked: Checked, source: Source, *, rows: int = 1) -> Answer:
+    """Return where the expression holds, each (rows, tickers), the last row being the newest bar of each ticker."""
     with np.errstate(all="ignore"):
-        answer = _Evaluation(source, by_session=by_session).flag(checked.tree, rows)
+        answer = _Evaluation(source).flag(checked.tree, rows)
     shape = (rows, source.tickers)
     return Answer(np.broadcast_to(answer.yes, shape), np.broadcast_to(answer.no, shape))
 
 
-def values(checked: Checked, source: Source, *, rows: int = 1, by_session: bool = False) -> Floats:
+def values(checked: Checked, source: Source, *, rows: int = 1) -> Floats:
     """Return the numbers that the expression gives, (rows, tickers), NaN where not known."""
     with np.errstate(all="ignore"):
-        found = _Evaluation(source, by_session=by_session).number(checked.tree, rows)
+        found = _Evaluation(source).number(checked.tree, rows)
         finite = np.where(np.isfinite(found), found, np.nan)
     return np.broadcast_to(np.asarray(finite, dtype=np.float64), (rows, source.tickers))
 
 
 def node_matches(node: Node, source: Source) -> Answer:
     """Return where a flag of a checked tree holds on the newest bars."""
-    return _Evaluation(source, by_session=False).flag(node, 1)
+    return _Evaluation(source).flag(node, 1)
 
 
 def node_values(node: Node, source: Source) -> Floats:
     """Return the numbers of a part of a checked tree on the newest bars, (1, tickers)."""
-    found = _Evaluation(source, by_session=False).number(node, 1)
+    found = _Evaluation(source).number(node, 1)
     return np.broadcast_to(np.asarray(found, dtype=np.float64), (1, source.tickers))
 
 
 class _Evaluation:
-    def __init__(self, source: Source, *, by_session: bool) -> None:
-        self._source, self._by_session = source, by_session
+    def __init__(self, source: Source) -> None:
+        self._source = source
 
     def number(self, node: Node, rows: int) -> Any:
         if isinstance(node, Number):
@@ -93,7 +92,7 @@ class _Evaluation:
             return _rows(self.number(node.given[0], rows + back), rows + back)[:rows]
         if node.name in ("rank", "percentile"):
             across = ranks.rank if node.name == "rank" else ranks.percentile
-            return self._across(self.number(node.given[0], rows), rows, across)
+            return self._across(node.given[0], rows, across)
         if node.name == "abs":
             return np.abs(self.number(node.given[0], rows))
         fold = np.minimum if node.name == "min" else np.maximum
@@ -102,11 +101,14 @@ class _Evaluation:
             found = fold(found, self.number(given, rows))  # both pass NaN on
         return found
 
-    def _across(self, given: Any, rows: int, across: ranks.Across) -> Floats:
-        spread: Floats = np.broadcast_to(np.asarray(given, dtype=np.float64), (rows, self._source.tickers))
-        if self._by_session:
-            return ranks.by_session(spread, self._source.sessions(rows), across)
-        return ranks.by_row(spread, self._source.current(), across)
+    def _across(self, node: Node, rows: int, across: ranks.Across, *, sign: int = 1) -> Floats:
+        """Rank within each session; the newest one alone is one row of those who trade in it."""
+        deep = self._source.reach(rows)
+        given = sign * self.number(node, deep)
+        spread: Floats = np.broadcast_to(np.asarray(given, dtype=np.float64), (deep, self._source.tickers))
+        if deep == 1:
+            return ranks.newest(spread, self._source.current(), across)
+        return ranks.by_session(spread, self._source.sessions(deep), across)[-rows:]
 
     def flag(self, node: Node, rows: int) -> Answer:
         if isinstance(node, Name):
@@ -139,9 +141,9 @@ class _Evaluation:
         if node.name in ("crosses_above", "crosses_below"):
             return self._crosses(node, rows)
         if node.name in ("top", "bottom"):
-            given = self.number(node.given[0], rows)
-            places = self._across(-given if node.name == "bottom" else given, rows, ranks.rank)
-            return Answer(places <= _count(node), places > _count(node))
+            sign = -1 if node.name == "bottom" else 1
+            among = self._across(node.given[0], rows, partial(ranks.among, _count(node)), sign=sign)
+            return Answer(among == 1, among == 0)
         if node.name == "known":
             return self._known(node.given[0], rows)
         if node.name == "prev":

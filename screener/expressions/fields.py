@@ -81,5 +81,8 @@ class Source(Protocol):
     def sessions(self, rows: int) -> NDArray[np.int32]:
         """Return the session of each of the last `rows` bars in days since 1970-01-01, 0 where there is no bar."""
 
+    def reach(self, rows: int) -> int:
+        """Return how many rows hold whole sessions as far back as the last `rows` bars of any current ticker; 1: 1."""
+
     def current(self) -> Bools:
         """Return which tickers' newest bar counts as today's: only these are ranked."""

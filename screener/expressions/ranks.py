@@ -14,30 +14,37 @@ Across = Callable[[Floats], Floats]
 
 def rank(values: Floats) -> Floats:
     """Return 1 for the largest, equal ones the same, NaN for NaN."""
-    ordered, known = _ordered(values)
+    ordered, places = _ordered(values)
     ranks = np.full(values.shape, np.nan)
-    ranks[known] = ordered.size - np.searchsorted(ordered, values[known], side="right") + 1
+    ranks[places] = ordered.size - np.searchsorted(ordered, ordered, side="right") + 1
     return ranks
 
 
 def percentile(values: Floats) -> Floats:
     """Return how many percent of the known values are smaller, equal ones counted half: 0-100, NaN for NaN."""
-    ordered, known = _ordered(values)
+    ordered, places = _ordered(values)
     shares = np.full(values.shape, np.nan)
-    found = values[known]
-    below, upto = np.searchsorted(ordered, found, side="left"), np.searchsorted(ordered, found, side="right")
-    shares[known] = 50.0 * (below + upto) / max(1, ordered.size)
+    below, upto = (np.searchsorted(ordered, ordered, side=side) for side in ("left", "right"))
+    shares[places] = 50.0 * (below + upto) / max(1, ordered.size)
     return shares
 
 
-def _ordered(values: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    known = ~np.isnan(values)
-    return np.sort(values[known]), known
+def among(count: int, values: Floats) -> Floats:
+    """Return 1 for those of which fewer than `count` are larger, else 0, NaN for NaN: dearer ranks are not wanted."""
+    known = values[~np.isnan(values)]
+    least = np.partition(known, -count)[-count] if len(known) > count else -np.inf
+    return np.where(np.isnan(values), np.nan, values >= least)
 
 
-def by_row(values: Floats, counted: NDArray[np.bool_], across: Across) -> Floats:
-    """Apply `across` to each row of (rows, tickers), leaving out the tickers that are not `counted`."""
-    return np.stack([across(np.where(counted, row, np.nan)) for row in values])
+def _ordered(values: Floats) -> tuple[Floats, NDArray[np.intp]]:
+    """Return the known values in order, and the place of each: what is looked up in order is found in the cache."""
+    places = np.argsort(values)[: values.size - int(np.isnan(values).sum())]  # NaN comes last
+    return values[places], places
+
+
+def newest(values: Floats, counted: NDArray[np.bool_], across: Across) -> Floats:
+    """Apply `across` to one row (1, tickers), leaving out the tickers that are not `counted`."""
+    return across(np.where(counted, values[0], np.nan))[None]
 
 
 def by_session(values: Floats, sessions: NDArray[np.int32], across: Across) -> Floats:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol, TypeVar
@@ -30,8 +31,8 @@ class Executor(Protocol):
 
     workers: int
 
-    def run(self, work: Callable[[T], R], items: Sequence[T], cancelled: Callable[[], bool]) -> Iterator[tuple[int, R]]:
-        """Give (place, answer) of each item as it is done."""
+    def run(self, work: Callable[[T], R], items: Sequence[T], cancelled: Callable[[], bool]) -> Iterator[R]:
+        """Give the answer of each item, in the order of the items."""
 
 
 class Inline:
@@ -39,11 +40,11 @@ class Inline:
 
     workers = 1
 
-    def run(self, work: Callable[[T], R], items: Sequence[T], cancelled: Callable[[], bool]) -> Iterator[tuple[int, R]]:
-        for place, item in enumerate(items):
+    def run(self, work: Callable[[T], R], items: Sequence[T], cancelled: Callable[[], bool]) -> Iterator[R]:
+        for item in items:
             if cancelled():
                 return
-            yield place, work(item)
+            yield work(item)
 
 
 class Forked:
@@ -52,7 +53,7 @@ class Forked:
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
-    def run(self, work: Callable[[T], R], items: Sequence[T], cancelled: Callable[[], bool]) -> Iterator[tuple[int, R]]:
+    def run(self, work: Callable[[T], R], items: Sequence[T], cancelled: Callable[[], bool]) -> Iterator[R]:
         if sys.platform == "win32":
             raise WorkerFailed("this system cannot fork", right="work inline")
         fork = multiprocessing.get_context("fork")
@@ -67,7 +68,7 @@ class Forked:
             pipes.append(ours)
             processes.append(process)
         try:
-            yield from _answers(pipes, cancelled)
+            yield from _in_order(_answers(pipes, cancelled))
         finally:
             for process in processes:
                 process.terminate()
@@ -103,14 +104,33 @@ def _answers(pipes: Sequence[Connection[Any, Any]], cancelled: Callable[[], bool
             yield place, answer
 
 
+def _in_order(answers: Iterator[tuple[int, Any]]) -> Iterator[Any]:
+    held: dict[int, Any] = {}
+    given = 0
+    for place, answer in answers:
+        held[place] = answer
+        while given in held:
+            yield held.pop(given)
+            given += 1
+
+
+def may_fork() -> bool:
+    """Whether this process is one thread: a child has a copy of the locks that other threads hold, and not the threads
+    that would free them."""
+    return sys.platform == "linux" and threading.active_count() == 1
+
+
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def choose(*, estimated_s: float, max_workers: int) -> Executor:
-    """Return where work of so many seconds is done best; `max_workers` is a cap, never a wish."""
+    """Return where work of so many seconds is done best; `max_workers` is a cap, never a wish.
+
+    The scan engine, which has threads, works inline: many scans at one time share its cores anyway.
+    """
     workers = min(max_workers, cores())
-    if workers > 1 and estimated_s >= PAYS_FROM_S and "fork" in multiprocessing.get_all_start_methods():
+    if workers > 1 and estimated_s >= PAYS_FROM_S and may_fork():
         return Forked(workers)
     return Inline()

@@ -14,7 +14,7 @@ from screener.jobs.priority import Armed
 from screener.measures import market as measures
 from screener.measures.catalogue import CATALOGUE, find
 from screener.patterns import lc
-from screener.patterns.catalogue import PATTERNS, fired
+from screener.patterns.catalogue import DAILY, PATTERNS, fired
 from screener.patterns.parabolic import parabolic_score
 from screener.patterns.pattern import NEVER, Pattern
 from screener.patterns.window import Limits, Window
@@ -55,13 +55,13 @@ class Patterns:
     def find(self, name: str) -> Field | None:
         if name == SCORE:
             return Field(name=SCORE, unit="0-100", doc="how far and how fast a run has gone by the bar before")
-        pattern = PATTERNS.get(name)
-        if pattern is None:
+        if name not in DAILY:
             return None
+        pattern = PATTERNS[name]
         return Field(name=name, kind="flag", doc=pattern.doc, signed=True, market_wide=bool(pattern.ranked))
 
     def names(self) -> Iterable[str]:
-        return (*PATTERNS, SCORE)
+        return (*DAILY, SCORE)
 
     def compute(self, bars: Bars, names: Sequence[str], rows: int) -> Mapping[str, Matrix]:
         rows = min(rows, bars.rows)

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import RetryLater
 from screener.cube.bars import FIELDS, Bars
 from screener.expressions.fields import Bools
+
+
+class FetchStopped(RetryLater):
+    """The scan was over before the request was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """`which`: tickers to fetch; `day`: the session that the scan is of, 0 = that of the newest bar there is.
+
+    After the fetch, who still has no bar of that session has not traded in it: there is nothing of it to find.
+    """
+
+    which: Bools
+    day: int = 0
 
 
 class Feed(Protocol):
@@ -19,11 +35,17 @@ class Feed(Protocol):
     batch: int
     """Tickers a request."""
 
-    def stale(self, bars: Bars) -> Bools:
-        """Return which tickers' newest bar is not fresh enough."""
+    def stale(self, bars: Bars, *, max_age_s: float) -> Stale:
+        """Return which tickers have no bar of the running session, or one that was heard longer ago than that."""
 
-    def fetch(self, bars: Bars) -> Bars:
-        """Return the bars of these few tickers with what was fetched, as many rows; TickerdError if that failed."""
+    def fetch(self, bars: Bars, stopped: Callable[[], bool]) -> Bars:
+        """Return the bars of these few tickers with what was fetched, as many rows; TickerdError if that failed.
+
+        `stopped` is asked while it waits for its turn; once it says so: FetchStopped.
+        """
+
+    def close(self) -> None:
+        """Let go of its connections."""
 
 
 class NoFeed:
@@ -31,11 +53,14 @@ class NoFeed:
 
     batch = 1
 
-    def stale(self, bars: Bars) -> Bools:
-        return np.zeros(bars.width, np.bool_)
+    def stale(self, bars: Bars, *, max_age_s: float) -> Stale:
+        return Stale(np.zeros(bars.width, np.bool_))
 
-    def fetch(self, bars: Bars) -> Bars:
+    def fetch(self, bars: Bars, stopped: Callable[[], bool]) -> Bars:
         return bars
+
+    def close(self) -> None:
+        pass
 
 
 def batches(places: NDArray[np.intp], size: int) -> list[NDArray[np.intp]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -48,43 +48,50 @@ def rows_of(plan: Plan, market: Market) -> int:
 def find(plan: Plan, market: Market, places: Places, detail: Detail | None) -> Found:
     """Evaluate the tickers at `places` of `market`; a range of dates may give several results a ticker."""
     rows = rows_of(plan, market)
-    answer = matches(plan.condition, market, rows=rows, by_session=plan.is_range).yes[:, places]
+    answer = matches(plan.condition, market, rows=rows).yes[:, places]
     if plan.is_range and plan.days is not None:
         sessions = market.sessions(rows)[:, places]
         answer = answer & (sessions >= plan.days[0]) & (sessions <= plan.days[1])
     columns, hit_rows = np.nonzero(answer.T)  # by ticker, in the order of work
     hits = places[columns]
-    keys = _keys(plan, market, rows)
     results, ratings = _results(plan, market, rows, hit_rows, hits)
-    for result, row, place, rating in zip(results, hit_rows.tolist(), hits.tolist(), ratings.tolist(), strict=True):
-        result["key"] = None if keys is None else number_or_none(keys[row, place])
-        result[RATING] = number_or_none(rating)
     if detail is not None and results and not plan.is_range:
         told = detail(market, hits, plan.condition.fields)
-        for result in results:
+        for result in results if told else ():
             result.update(told.get(result["ticker"], {}))
-    return Found(hit=answer.any(axis=0), results=results, positions=columns.tolist(), ratings=ratings.tolist())
+    return Found(hit=answer.any(axis=0), results=results, positions=columns.tolist(), ratings=ratings)
 
 
 def _results(
-    plan: Plan, market: Market, rows: int, hit_rows: NDArray[np.intp], hits: Places
-) -> tuple[list[dict[str, Any]], Floats]:
+    plan: Plan, whole: Market, rows: int, hit_rows: NDArray[np.intp], places: Places
+) -> tuple[list[dict[str, Any]], list[float]]:
     """Return the results and the tech_rating of each. What is not computed for the market is computed for the few."""
-    rated = not plan.is_range and market.kind_or_none(RATING) is not None
-    names = [name for name in dict.fromkeys((*SHOWN, *plan.fields)) if market.kind_or_none(name)]
-    market, hits = market.serving([*names, RATING] if rated else names, rows, hits)
+    rated = not plan.is_range and whole.kind_or_none(RATING) is not None
+    names = [name for name in dict.fromkeys((*SHOWN, *plan.fields)) if whole.kind_or_none(name)]
+    market, hits = whole.serving([*names, RATING] if rated else names, rows, places)
     ratings = market.numbers(RATING, 1)[-1][hits] if rated else np.full(len(hits), np.nan)
-    told = zip(*(_told(market, name, rows, hit_rows, hits) for name in names), strict=True)
     sessions = market.sessions(rows)[hit_rows, hits].tolist()
-    return [
+    columns = zip(
+        [market.names[place] for place in hits.tolist()],
+        map(_day, sessions),
+        zip(*(_told(market, name, rows, hit_rows, hits) for name in names), strict=True),
+        market.flag_words(hits),
+        _keys(plan, whole, rows, hit_rows, places),
+        _or_none(ratings),
+        strict=True,
+    )
+    found = [
         {
-            "ticker": market.bars.tickers[place],
-            "session": _day(session),
-            "values": dict(zip(names, values_, strict=True)),
-            "flags": market.flag_words(place),
+            "ticker": ticker,
+            "session": session,
+            "values": dict(zip(names, told, strict=True)),
+            "flags": flags,
+            "key": key,
+            RATING: rating,
         }
-        for place, session, values_ in zip(hits.tolist(), sessions, told, strict=True)
-    ], ratings
+        for ticker, session, told, flags, key, rating in columns
+    ]
+    return found, ratings.tolist()
 
 
 def _told(market: Market, name: str, rows: int, hit_rows: NDArray[np.intp], hits: Places) -> list[Any]:
@@ -94,22 +101,25 @@ def _told(market: Market, name: str, rows: int, hit_rows: NDArray[np.intp], hits
         texts = market.texts(name)
         return [texts.text(place) for place in hits.tolist()]
     found = market.numbers(name, rows)
-    picked = found[hits] if found.ndim == 1 else found[hit_rows, hits]
-    told: list[Any] = [value if math.isfinite(value) else None for value in picked.tolist()]
+    told = _or_none(found[hits] if found.ndim == 1 else found[hit_rows, hits])
     if kind == "flag" and not market.vocabulary[name].signed:
         return [None if value is None else bool(value) for value in told]
     return told
 
 
-def _keys(plan: Plan, market: Market, rows: int) -> Floats | None:
-    return None if plan.order is None else values(plan.order, market, rows=rows, by_session=plan.is_range)
+def _keys(plan: Plan, market: Market, rows: int, hit_rows: NDArray[np.intp], hits: Places) -> Sequence[float | None]:
+    """Return what each is ranked by."""
+    if plan.order is None:
+        return [None] * len(hits)
+    return _or_none(values(plan.order, market, rows=rows)[hit_rows, hits])
+
+
+def _or_none(values: Floats) -> list[float | None]:
+    """Return finite floats, None for the others: NULL means not known."""
+    told: list[float | None] = values.tolist()
+    return told if np.isfinite(values).all() else [value if isfinite(value) else None for value in told]  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=4096)
 def _day(number: int) -> str:
     return str(date_of(number))
-
-
-def number_or_none(value: Any) -> float | None:
-    """Return a finite float, or None: NULL means not known."""
-    return float(value) if math.isfinite(value) else None

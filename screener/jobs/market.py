@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from screener.cube.bars import FIELDS, Bars
 from screener.expressions.fields import Bools, Field, Floats, Kind, TextColumn
+from screener.measures import market as measures
 from screener.measures.flags import flags_of, words
 
 Matrix = NDArray[np.float64]
@@ -98,7 +99,7 @@ class Market:
     """Values of `bars` for expressions; usable by any thread. `keep`: compute a field once for all scans."""
 
     def __init__(self, bars: Bars, families: Sequence[Family], columns: Columns | None, *, keep: bool = True) -> None:
-        self.bars, self._families, self._columns, self.keep = bars, families, columns, keep
+        self._bars, self._families, self._columns, self.keep = bars, families, columns, keep
         self.vocabulary = Vocabulary(families, columns.fields if columns else {})
         self._computed: dict[str, Matrix] = {}
         self._rows: dict[str, int] = {}
@@ -114,8 +115,33 @@ class Market:
         """How many fields were computed or read; what was kept is not counted again."""
 
     @property
+    def bars(self) -> Bars:
+        return self._bars
+
+    @property
     def tickers(self) -> int:
-        return self.bars.width
+        return self._bars.width
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self._bars.tickers
+
+    @property
+    def rows(self) -> int:
+        return self._bars.rows
+
+    @cached_property
+    def newest_day(self) -> int:
+        return self._bars.newest_day
+
+    @property
+    def is_live(self) -> bool:
+        """Whether newest bars are of a session that still runs."""
+        return self._bars.provisional is not None
+
+    def part(self, which: NDArray[np.intp]) -> Bars:
+        """Return the bars of these tickers alone."""
+        return self._bars.columns(which)
 
     def kind(self, name: str) -> Kind:
         return self.vocabulary[name].kind
@@ -136,13 +162,7 @@ class Market:
 
     def take(self, which: NDArray[np.intp]) -> Market:
         """Return the market of these tickers alone, with what was computed for them."""
-        taken = Market(self.bars.columns(which), self._families, self._columns, keep=self.keep)
-        with self._lock:
-            taken._computed = {name: matrix[:, which] for name, matrix in self._computed.items()}
-            taken._rows = dict(self._rows)
-            taken._current = self.current()[which]
-            taken._read = {name: column.take(which) for name, column in self._read.items()}
-        return taken
+        return Part(self, which)
 
     def with_bars(self, bars: Bars) -> Market:
         """Return the same fields over other bars, say fresher ones of a few tickers."""
@@ -158,9 +178,13 @@ class Market:
         return other
 
     def has(self, names: Iterable[str]) -> bool:
-        """Whether all of these are computed or read already."""
+        """Whether all of these are computed or read already, or as good as that."""
+        return all(self.holds(name, 1) for name in names)
+
+    def holds(self, name: str, rows: int) -> bool:
+        """Whether this field is, with so many rows."""
         with self._lock:
-            return all(name in self._computed or name in self._read for name in names)
+            return self._rows.get(name, 0) >= rows or name in self._read
 
     def serving(self, names: Sequence[str], rows: int, which: NDArray[np.intp]) -> tuple[Market, NDArray[np.intp]]:
         """Return a market that has `names` for the tickers at `which`, and their places there.
@@ -171,10 +195,11 @@ class Market:
         if self.has(names) or (self.keep and self._served > self.tickers * ALL_PAYS_FROM):
             self.prepare(names, rows)
             return self, which
-        tickers, places = np.unique(which, return_inverse=True)
-        few = self.take(tickers)
+        tickers = sorted(set(which.tolist()))  # numpy's own loads half of numpy
+        few = self.take(np.array(tickers, np.intp))
         few.prepare(names, rows)
-        return few, places
+        places = dict(zip(tickers, range(len(tickers)), strict=True))
+        return few, np.array([places[place] for place in which.tolist()], np.intp)
 
     def kind_or_none(self, name: str) -> Kind | None:
         """Return the kind of a field; None if there is no such field here."""
@@ -188,9 +213,13 @@ class Market:
     def _compute(self, wanted: Sequence[str], rows: int) -> None:
         columns = [name for name in wanted if self.vocabulary.family_of(name) is None and name not in self._read]
         if columns and self._columns is not None:
-            self._read.update(self._columns.read(columns, self.bars.tickers))
+            self._read.update(self._columns.read(columns, self.names))
             self.computed += len(columns)
-        self.adopt(self.of_bars(self.bars, wanted, rows), rows)
+        self.adopt(self.from_bars(wanted, rows), rows)
+
+    def from_bars(self, wanted: Sequence[str], rows: int) -> Mapping[str, Matrix]:
+        """Return what of `wanted` comes from the bars of this market."""
+        return self.of_bars(self.bars, wanted, rows)
 
     def of_bars(self, bars: Bars, wanted: Sequence[str], rows: int) -> dict[str, Matrix]:
         """Return what of `wanted` comes from bars, computed for these. Takes no lock: a forked worker may call it."""
@@ -227,29 +256,96 @@ class Market:
         found = self.numbers(name, rows)
         return (found != 0) & ~np.isnan(found), found == 0
 
+    def column(self, name: str) -> Column | None:
+        """Return a column of the table that was read; None for what comes from bars."""
+        return self._read.get(name)
+
     def texts(self, name: str) -> TextColumn:
         self.prepare([name], 1)
         texts = self._read[name].texts
         assert texts is not None
         return texts
 
-    def flag_words(self, place: int) -> list[str]:
-        """Return what is to be known of a ticker's bars: warming, flat, missing, stale, provisional."""
+    def flag_words(self, places: NDArray[np.intp]) -> list[tuple[str, ...]]:
+        """Return what is to be known of the bars of each: warming, flat, missing, stale, provisional."""
         if self._flags is None:
             self._flags = flags_of(self.bars)
-        return list(_words(int(self._flags[place])))
+        return [_words(flag) for flag in self._flags[places].tolist()]
 
     def sessions(self, rows: int) -> NDArray[np.int32]:
-        held = self.bars.session[-rows:]
+        """Return the day numbers of each ticker's newest rows, 0 where there is no bar."""
+        held = self._bars.session[-rows:]
         missing = rows - len(held)
         return np.pad(held, ((missing, 0), (0, 0))) if missing else held
+
+    def reach(self, rows: int) -> int:
+        """Return how many rows hold whole sessions as far back as the last `rows` bars of any current ticker."""
+        return measures.reach(self.sessions(self.rows), rows) if rows > 1 else rows
 
     def current(self) -> Bools:
         """Return which tickers have a bar of the market's newest session: the others are halted or gone."""
         if self._current is None:
-            newest = self.bars.newest_day
-            self._current = self.bars.session[-1] == newest if newest else np.zeros(self.tickers, np.bool_)
+            newest = self.newest_day
+            self._current = self.sessions(1)[-1] == newest if newest else np.zeros(self.tickers, np.bool_)
         return self._current
+
+
+class Part(Market):
+    """Some tickers of a market; their bars are gathered if something is to be computed from them."""
+
+    def __init__(self, whole: Market, which: NDArray[np.intp]) -> None:
+        super().__init__(whole._bars, whole._families, whole._columns, keep=whole.keep)
+        self.vocabulary = whole.vocabulary
+        self._whole, self._which = whole, which
+
+    @cached_property
+    def bars(self) -> Bars:
+        return self._whole.part(self._which)
+
+    @property
+    def tickers(self) -> int:
+        return len(self._which)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        whole = self._whole.names
+        return tuple(whole[place] for place in self._which.tolist())
+
+    @cached_property
+    def newest_day(self) -> int:
+        return self._whole.newest_day
+
+    @property
+    def is_live(self) -> bool:
+        return self._whole.is_live
+
+    def part(self, which: NDArray[np.intp]) -> Bars:
+        return self._whole.part(self._which[which])
+
+    def before(self) -> Market:
+        return self._whole.before().take(self._which)
+
+    def holds(self, name: str, rows: int) -> bool:
+        return super().holds(name, rows) or self._whole.holds(name, rows)
+
+    def _compute(self, wanted: Sequence[str], rows: int) -> None:
+        for name in [name for name in wanted if self._whole.holds(name, rows)]:
+            column = self._whole.column(name)
+            if column is not None:
+                self._read[name] = column.take(self._which)
+            else:
+                self._computed[name] = self._whole.numbers(name, rows)[:, self._which]
+                self._rows[name] = rows
+        super()._compute([name for name in wanted if name not in self._read and self._rows.get(name, 0) < rows], rows)
+
+    def flag_words(self, places: NDArray[np.intp]) -> list[tuple[str, ...]]:
+        return self._whole.flag_words(self._which[places])
+
+    def sessions(self, rows: int) -> NDArray[np.int32]:
+        return self._whole.sessions(rows)[:, self._which]
+
+    def current(self) -> Bools:
+        return self._whole.current()[self._which]
 
 
 @lru_cache(maxsize=256)

@@ -43,13 +43,12 @@ class Order:
         return Order(places=self.places[kept], armed=self.armed[kept])
 
 
-def work_order(plan: Plan, market: Market, closed: Market, chances: Chances, *, prioritise: bool) -> Order:
-    """Return the order; a ticker without a bar of the newest session is left out, it is halted or gone.
+def work_order(plan: Plan, wanted: Bools, closed: Market, chances: Chances, *, prioritise: bool) -> Order:
+    """Return the order of the `wanted` tickers.
 
-    `closed`: the same tickers as they stood before the bars that are scanned; the order knows no more than that.
+    `closed`: all tickers as they stood before the bars that are scanned; the order knows no more than that.
     """
-    wanted = market.bars.counts > 0 if plan.is_range else market.current()
-    places, can_fire = np.arange(market.tickers), np.ones(market.tickers, np.bool_)
+    places, can_fire = np.arange(closed.tickers), np.ones(closed.tickers, np.bool_)
     if prioritise and not plan.is_range:
         text = plan.condition.text
         if text not in closed.told:  # it holds for all scans of the condition until the next close
@@ -70,7 +69,7 @@ def _ordered(plan: Plan, closed: Market, chances: Chances) -> tuple[Places, Bool
 
 
 def _score(market: Market, chances: Chances) -> Floats:
-    past = chances.memory(market.bars.tickers) if chances.memory else score.Past.empty(market.tickers)
+    past = chances.memory(market.names) if chances.memory else score.Past.empty(market.tickers)
     measured = {
         name: market.numbers(name, 1)[-1] if market.has((name,)) else np.full(market.tickers, np.nan)
         for name in score.MEASURES  # a tie is not worth computing a field for

@@ -49,7 +49,7 @@ class Past:
     def _over(self, bars: Bars, rows: int) -> Bools:
         market = Market(bars, self.families, self.columns)
         market.prepare(self.checked.fields, rows + self.checked.look_back)
-        found: Bools = np.array(matches(self.checked, market, rows=rows, by_session=True).yes)
+        found: Bools = np.array(matches(self.checked, market, rows=rows).yes)
         return found
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -60,14 +61,12 @@ def _explored(best_first: Places, by_wait: Places, every: int) -> Places:
     return order
 
 
-def tier_at(position: int, total: int) -> Tier:
-    """Return the tier of the ticker that is `position`-th (from 0) of `total` in the order of work."""
-    reached = 0.0
-    for tier, share in TIERS:
-        reached += share * total
-        if position + 0.5 < reached:
-            return tier
-    return TIERS[-1][0]
+@lru_cache(maxsize=8)
+def tiers(total: int) -> tuple[Tier, ...]:
+    """Return the tier of each of `total` tickers, in the order of work."""
+    ends = [round(float(share) * total) for share in np.cumsum([share for _, share in TIERS])]
+    counts = np.diff([0, *ends]).tolist()
+    return tuple(tier for (tier, _), count in zip(TIERS, counts, strict=True) for _ in range(count))
 
 
 def accuracy(hits_in_order: Bools, *, share: float = FIRST_SHARE) -> float | None:

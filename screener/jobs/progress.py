@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,13 +16,19 @@ STAGES = ("universe_loading", "data_fetching", "symbol_scanning", "finalization"
 WEIGHTS: Mapping[str, float] = dict(zip(STAGES, (0.05, 0.20, 0.70, 0.05), strict=True))
 SHRINK = 0.15
 """How much of a known pace, as a share of the whole, stands against what is seen of this scan."""
+MOST_BY_CLOCK = 0.95
+"""The clock alone never says that a stage is over."""
 FIRST_SPREAD = 0.3
 """How far, as a share of it, the time left may be off before anything was learned."""
 
 
 @dataclass(slots=True)
 class Stage:
-    """Times in monotonic seconds; `expected_s` None: never seen before."""
+    """Times in monotonic seconds; `expected_s` None: never seen before.
+
+    `steady`: how well the items done told the time in earlier scans: 1 = each took as long as the next, 0 = all of it
+    was one piece of work, which only the clock can follow.
+    """
 
     name: str
     expected_s: float | None = None
@@ -30,9 +36,32 @@ class Stage:
     ended_s: float | None = None
     done: int = 0
     total: int = 0
+    steady: float = 1.0
+    moved_s: float = 0.0
+    area_s: float = 0.0
+    """The share over time, summed up: half the time for a stage that goes on evenly."""
 
     def copy(self) -> Stage:
-        return Stage(self.name, self.expected_s, self.started_s, self.ended_s, self.done, self.total)
+        return replace(self)
+
+    def move(self, done: int, now_s: float) -> None:
+        """Say how many items are done, whether or not the stage has begun."""
+        if self.state == "running":
+            self.area_s += self.share * (now_s - self.moved_s)
+            self.moved_s = now_s
+        self.done = max(self.done, done)
+
+    def was_steady(self) -> float:
+        """Return, of a stage that is over, how evenly its items were done."""
+        took_s = self.elapsed_s(0.0)
+        return 1.0 - min(1.0, 2 * abs(self.area_s / took_s - 0.5)) if took_s > 0 else 0.0
+
+    def reckoned(self, now_s: float) -> float:
+        """Return the share that is done by count and clock, as far as each is to be believed; 0 to 1."""
+        if self.state != "running" or not self.expected_s:
+            return self.share
+        by_clock = min(self.elapsed_s(now_s) / self.expected_s, MOST_BY_CLOCK)
+        return self.share + (1 - self.steady) * max(0.0, by_clock - self.share)
 
     @property
     def share(self) -> float:
@@ -67,31 +96,32 @@ class Tracker:
         self.signals = self.high_value = 0
         self.terminated: Mapping[str, Any] | None = None
         self._reached = 0.0
+        self._earlier: tuple[Tracker, float] | None = None
 
-    def learn(self, expected_s: Mapping[str, float], spread: float) -> None:
+    def learn(self, expected_s: Mapping[str, float], spread: float, steady: Mapping[str, float]) -> None:
         """Say what the stages of earlier scans took, once it is known what kind of scan this is."""
         self.learned, self.spread = True, spread
         for name, stage in self.stages.items():
-            stage.expected_s = expected_s[name]
+            stage.expected_s, stage.steady = expected_s[name], steady.get(name, 1.0)
 
     def start(self, name: str, *, total: int, now_s: float) -> None:
         """Begin a stage; one that runs ends, its whole share counted. What was done ahead of it stays done."""
         if self.stages[self.current].state == "running":
             self.end(now_s=now_s)
         stage = self.stages[name]
-        stage.started_s, stage.total = now_s, total
+        stage.started_s = stage.moved_s = now_s
+        stage.total = total
         self.current, self.status = name, "running"
         self.message = name.replace("_", " ").capitalize()
 
-    def advance(self, done: int) -> None:
+    def advance(self, done: int, *, now_s: float) -> None:
         """Say how many of the current stage's items are done."""
-        stage = self.stages[self.current]
-        stage.done = max(stage.done, done)
+        self.stages[self.current].move(done, now_s)
 
-    def scanned(self, done: int, *, ticker: str = "") -> None:
+    def scanned(self, done: int, *, now_s: float, ticker: str = "") -> None:
         """Say how many tickers are scanned, in whatever stage: what has been fetched is scanned at once."""
         stage = self.stages["symbol_scanning"]
-        stage.done = max(stage.done, done)
+        stage.move(done, now_s)
         if ticker:
             self.ticker = ticker
             self.message = f"Scanning {ticker} ({stage.done}/{stage.total})"
@@ -99,6 +129,7 @@ class Tracker:
     def end(self, *, now_s: float) -> float:
         """End the current stage; return its seconds."""
         stage = self.stages[self.current]
+        stage.move(stage.done, now_s)
         stage.ended_s = now_s
         return stage.elapsed_s(now_s)
 
@@ -122,8 +153,23 @@ class Tracker:
 
     def overall(self, now_s: float) -> float:
         """Return 0-100, never less than before; 100 only at the end."""
-        self._reached = max(self._reached, min(100.0, self._whole(now_s)))
+        for still, at_s in self._earlier_ones():
+            self._reached = still._reached = max(self._reached, still._capped(at_s))
+            still._earlier = None
+        self._earlier = None
+        self._reached = max(self._reached, self._capped(now_s))
         return self._reached
+
+    def _earlier_ones(self) -> list[tuple[Tracker, float]]:
+        """Return what was frozen and not read yet, oldest first."""
+        found, earlier = [], self._earlier
+        while earlier is not None:
+            found.append(earlier)
+            earlier = earlier[0]._earlier
+        return found[::-1]
+
+    def _capped(self, now_s: float) -> float:
+        return min(100.0, self._whole(now_s))
 
     def _whole(self, now_s: float) -> float:
         if self.ended:
@@ -147,7 +193,7 @@ class Tracker:
     def _stage_left_s(self, now_s: float) -> float | None:
         """Between the pace of this stage so far and what earlier scans took, trusting the pace as it shows."""
         stage = self.stages[self.current]
-        share, elapsed_s = stage.share, stage.elapsed_s(now_s)
+        share, elapsed_s = stage.reckoned(now_s), stage.elapsed_s(now_s)
         if stage.expected_s is None:
             return elapsed_s * (1 - share) / share if share > 0 else None
         if stage.state == "pending":
@@ -162,7 +208,7 @@ class Tracker:
         for stage in self.stages.values():
             if stage.state != "pending":
                 seen_s += stage.elapsed_s(now_s)
-                known_s += (stage.expected_s or 0.0) * stage.share
+                known_s += (stage.expected_s or 0.0) * stage.reckoned(now_s)
         prior_s = SHRINK * self._expected_s()
         return (seen_s + prior_s) / (known_s + prior_s) if known_s + prior_s > 0 else 1.0
 
@@ -178,10 +224,14 @@ class Tracker:
         )
 
     def frozen(self, now_s: float) -> Callable[[], dict[str, Any]]:
-        """Return what makes the payload of now, at any later time."""
-        self.overall(now_s)  # what was told is never taken back, read or not
+        """Return what makes the payload of now, at any later time: most are never read, and cost next to nothing.
+
+        What was frozen before counts even so: progress never goes back, read or not.
+        """
         still = Tracker.__new__(Tracker)
-        still.__dict__ = self.__dict__ | {"stages": {name: stage.copy() for name, stage in self.stages.items()}}
+        stages = {name: stage if stage.ended_s is not None else stage.copy() for name, stage in self.stages.items()}
+        still.__dict__ = self.__dict__ | {"stages": stages}
+        self._earlier = still, now_s
         return partial(still.payload, now_s)
 
     def payload(self, now_s: float) -> dict[str, Any]:
@@ -222,6 +272,10 @@ class Tracker:
             "results_found": self.signals,
             "execution_time": round(elapsed_s, 6),
         }
+
+    def steady(self) -> dict[str, float]:
+        """Return how evenly the items of each stage were done."""
+        return {name: stage.was_steady() for name, stage in self.stages.items()}
 
     def timings(self, now_s: float) -> dict[str, dict[str, Any]]:
         """Return for each stage its seconds, items and items a second."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
@@ -29,7 +29,8 @@ class WrongRequest(TickerdError):
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One scan as a client asks for it; kept as JSON. `on`: as of that session; `since`, `until`: each session of
-    the range; neither: now. `order_by`: an expression, the largest first, or the smallest with `ascending`."""
+    the range; neither: now. `order_by`: an expression, the largest first, or the smallest with `ascending`.
+    `max_age_s`: prices of the session that were heard longer ago are fetched; 0: none is."""
 
     expression: str = ""
     order_by: str = ""
@@ -49,6 +50,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     max_high_value: NotNegative = 0
     max_processed: NotNegative = 0
     timeout_s: Annotated[float, Meta(ge=0)] = 0.0
+    max_age_s: Annotated[float, Meta(ge=0)] = 0.0
     export: str = ""
 
     @property
@@ -123,14 +125,16 @@ def read_request(given: Mapping[str, Any]) -> Request:
         raise WrongRequest(str(error).replace("`", ""), where="scan", right="see docs/scans.md") from error
 
 
-def plan(request: Request, vocabulary: Mapping[str, Field], bars: Bars) -> Plan:
-    """Return what is to be run; ExpressionError or WrongRequest if that cannot be."""
+def plan(request: Request, vocabulary: Mapping[str, Field], bars: Callable[[], Bars]) -> Plan:
+    """Return what is to be run; ExpressionError or WrongRequest if that cannot be. `bars` are looked at for a date."""
     text = request.whole_text()
     condition = check(text, vocabulary)
     order = check(request.order_by, vocabulary, want="number") if request.order_by.strip() else None
     days = _days(request, bars)
     if request.top and order is None:
         raise WrongRequest("top wants an order", key="top", right="give order_by, like rs_rating")
+    if request.max_age_s and days is not None:
+        raise WrongRequest("nothing is fetched for the past", key="max_age_s", right="leave it or the dates out")
     if days is not None and not request.biased:
         for checked in (condition, order):
             if checked is not None:
@@ -138,12 +142,13 @@ def plan(request: Request, vocabulary: Mapping[str, Field], bars: Bars) -> Plan:
     return Plan(request=request, condition=condition, order=order, days=days)
 
 
-def _days(request: Request, bars: Bars) -> tuple[int, int] | None:
+def _days(request: Request, bars: Callable[[], Bars]) -> tuple[int, int] | None:
     if request.on is not None and (request.since is not None or request.until is not None):
         raise WrongRequest("on and since or until are two ways to say when", key="on", right="give one of them")
     if request.on is None and request.since is None and request.until is None:
         return None
-    known = bars.session[bars.session > 0]
+    sessions = bars().session
+    known = sessions[sessions > 0]
     if not len(known):
         raise WrongRequest("there are no bars yet", key="on", right="wait for the daily scanner, or leave the date out")
     first, last = int(known.min()), int(known.max())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,29 +18,26 @@ from core.clock import Clock, SystemClock
 from core.errors import TickerdError
 from core.logs import get_logger
 from core.settings import Screener
-from market.tickers import BadTicker, normalise_ticker
-from screener.cube.bars import date_of
+from screener.cube.bars import Bars, date_of
 from screener.jobs import hits, priority, stopping
-from screener.jobs.executor import choose
 from screener.jobs.families import limited
-from screener.jobs.feed import Feed, NoFeed, batches, merged
+from screener.jobs.feed import Feed, NoFeed
+from screener.jobs.fetching import Fetching
 from screener.jobs.hits import Detail
-from screener.jobs.market import Market, Matrix
+from screener.jobs.market import Market
 from screener.jobs.ordering import Chances, Order, keys_known_before, work_order
+from screener.jobs.pieces import pieces
 from screener.jobs.priority import Places
 from screener.jobs.progress import STAGES, Tracker
 from screener.jobs.request import Plan, Request, plan
 from screener.jobs.results import ResultLog
 from screener.jobs.stopping import Counts
 from screener.jobs.times import History, Kind
+from screener.jobs.universe import universe
 
 log = get_logger(__name__)
 
-FIRST_BLOCK = 256
-"""Tickers that are evaluated first, so that the first result does not wait for all."""
 PROGRESS_EVERY_S = 0.1
-SECONDS_A_CELL = 5e-10
-"""Of one field over one bar of one ticker: what decides whether more cores pay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +75,7 @@ class Scan:
         self, scan_id: str, request: Request, load: Callable[[], Market], tools: Tools, out: ResultLog
     ) -> None:
         self.scan_id, self.request, self._load, self._tools, self._out = scan_id, request, load, tools, out
+        self._log = log.bind(scan_id=scan_id)  # once: binding costs more than a line that is not written
         self._tracker = Tracker(scan_id, {}, now_s=self._now_s())
         self._cancelled = threading.Event()
         self._said_s = -math.inf
@@ -86,8 +84,7 @@ class Scan:
         self._counts = Counts()
         self._hits: list[bool] = []
         self._reason: str | None = None
-        self._fetched = self._to_fetch = 0
-        self._asked = np.zeros(0, np.bool_)
+        self._asked = self._wanted = np.zeros(0, np.bool_)
         self._order = Order(places=np.zeros(0, np.intp), armed=np.zeros(0, np.bool_))
 
     def cancel(self) -> None:
@@ -115,171 +112,127 @@ class Scan:
     def _run(self) -> Outcome:
         self._begin("universe_loading", total=1)
         market = self._load()
-        plan_ = plan(self.request, market.vocabulary, market.bars)
-        market = self._universe(plan_, limited(market, plan_.fields, self.request.limits))
+        plan_ = plan(self.request, market.vocabulary, lambda: market.bars)
+        chosen = universe(plan_, limited(market, plan_.fields, self.request.limits))
+        market, self._asked = chosen.market, chosen.asked
+        for ticker, reason in chosen.wrong:
+            self._error("universe_loading", ticker, reason)
         kind = Kind(name=_kind_name(plan_), tickers=int(self._asked.sum()), warm=market.has(plan_.fields))
         if (known := self._tools.history.of(kind)) is not None:
-            self._tracker.learn(known.seconds, known.spread)
+            self._tracker.learn(known.seconds, known.spread, known.steady)
         settings = self._tools.settings
-        closed = market if self._feed(plan_).stale(market.bars).any() else market.before()
-        order = work_order(plan_, market, closed, self._tools.chances, prioritise=settings.prioritization)
+        fetching = Fetching(self._tools.feed, plan_, market)
+        self._wanted, closed = fetching.traded(market), fetching.closed(market)
+        order = work_order(plan_, self._wanted, closed, self._tools.chances, prioritise=settings.prioritization)
         self._order = order.among(self._asked, most=self.request.max_symbols)
         self._tracker.stages["symbol_scanning"].total = len(self._order.places)
-        self._tracker.advance(1)
+        self._tracker.advance(1, now_s=self._now_s())
         self._end()
-        self._work(plan_, market)
-        return self._finalise(plan_, market, kind)
+        self._work(plan_, market, fetching)
+        return self._finalise(plan_, market, kind, fetching)
 
-    def _universe(self, plan_: Plan, market: Market) -> Market:
-        """Return the market asked for; a ticker that is not there is an entry of the log."""
-        if plan_.days is not None and not plan_.is_range:
-            market = market.until(plan_.days[1])
-        if not market.tickers:
-            self._error("universe_loading", "", "the database holds no bars yet, the daily scanner writes them")
-        self._asked = np.ones(market.tickers, np.bool_)
-        if not self.request.tickers:
-            return market
-        found = np.array(self._places_of_asked(market.bars.tickers), dtype=np.intp)
-        if not plan_.market_wide:
-            self._asked = np.ones(len(found), np.bool_)
-            return market.take(found)
-        self._asked = np.zeros(market.tickers, np.bool_)  # a place in the market is one among all of it
-        self._asked[found] = True
-        return market
-
-    def _places_of_asked(self, tickers: Sequence[str]) -> list[int]:
-        places = {ticker: place for place, ticker in enumerate(tickers)}
-        found: dict[int, None] = {}
-        for raw in self.request.tickers:
-            try:
-                found[places[raw if raw in places else normalise_ticker(raw)]] = None
-            except KeyError:
-                self._error("universe_loading", raw, "no bars of it are known")
-            except BadTicker as error:
-                self._error("universe_loading", raw, str(error))
-        return list(found)
-
-    def _work(self, plan_: Plan, market: Market) -> None:
+    def _work(self, plan_: Plan, market: Market, fetching: Fetching) -> None:
         """What is fresh is scanned first, it costs nothing; then what must be fetched, the likeliest first."""
-        feed = self._feed(plan_)
         places = self._order.places
-        is_stale = feed.stale(market.bars)[places]
-        self._to_fetch = int(is_stale.sum())
-        self._begin("data_fetching", total=self._to_fetch)
+        is_stale = fetching.chosen(places)
+        self._begin("data_fetching", total=fetching.to_fetch)
         if plan_.market_wide:
-            market = self._fetch_all(market, places[is_stale], feed)
+            market = self._fetch_all(market, places[is_stale], fetching)
             self._end()
             self._begin("symbol_scanning", total=len(places))
-            self._evaluate(plan_, market, places)
+            traded = fetching.of_session(market.sessions(1))[places]
+            self._pass_over(int(np.count_nonzero(~traded)))
+            self._evaluate(plan_, market, places[traded])
         else:
-            if self._to_fetch:
+            if fetching.to_fetch:
                 self._evaluate(plan_, market, places[~is_stale])
-                self._fetch(plan_, market, self._fetch_order(plan_, market, places[is_stale]), feed)
+                self._fetch(plan_, market, places[is_stale], fetching)
             self._end()
             self._begin("symbol_scanning", total=len(places))
-            if not self._to_fetch:
+            if not fetching.to_fetch:
                 self._evaluate(plan_, market, places)
         self._end()
 
-    def _feed(self, plan_: Plan) -> Feed:
-        """Nothing is fetched for the past."""
-        return self._tools.feed if plan_.days is None else NoFeed()
+    def _fetch(self, plan_: Plan, market: Market, places: Places, fetching: Fetching) -> None:
+        """Scan what has come at once: the first signal waits for one request, not for all.
 
-    def _fetch_order(self, plan_: Plan, market: Market, places: Places) -> Places:
-        """For the best so many by a key that is known, the best first: then the first that fire are the best."""
+        For the best so many by a key that is known, the best come first: then the first that fire are the best.
+        """
         keys = keys_known_before(plan_, market) if self.request.top else None
-        return places if keys is None else places[np.argsort(-keys[places], kind="stable")]
-
-    def _fetch(self, plan_: Plan, market: Market, places: Places, feed: Feed) -> None:
-        """Scan what has come at once: the first signal waits for one request, not for all."""
-        keys = keys_known_before(plan_, market) if self.request.top else None
-        for batch in batches(places, feed.batch):
-            if self._stop_now():
-                return
-            fetched = self._fetched_part(market, batch, feed)
-            if fetched is not None:
-                self._take(plan_, market.with_bars(fetched), np.arange(len(batch)))
-            best = [result["key"] for result in self._results if result["key"] is not None]
-            rest = places[self._fetched :]
-            if keys is not None and len(rest) and self._is_certain(best, float(keys[rest].max())):
+        if keys is not None:
+            places = places[np.argsort(-keys[places], kind="stable")]
+        for batch, came in fetching.come(market, places, self._is_over):
+            if isinstance(came, Bars):
+                traded = fetching.of_session(came.session)
+                self._pass_over(int(np.count_nonzero(~traded)))
+                self._take(plan_, market.with_bars(came), np.flatnonzero(traded))
+            else:
+                self._not_fetched(market, batch, came)
+                self._pass_over(len(batch))
+            self._tracker.advance(fetching.fetched, now_s=self._now_s())
+            rest = places[fetching.fetched :]
+            if keys is not None and len(rest) and self._is_certain(float(keys[rest].max())):
                 self._reason = "top"
                 return
 
-    def _is_certain(self, best: list[float], bound: float) -> bool:
+    def _is_certain(self, bound: float) -> bool:
+        best = [result["key"] for result in self._results if result["key"] is not None]
         sign = -1.0 if self.request.ascending else 1.0
         return stopping.top_is_certain(sign * np.array(best), self.request.top, bound)
 
-    def _fetch_all(self, market: Market, places: Places, feed: Feed) -> Market:
+    def _fetch_all(self, market: Market, places: Places, fetching: Fetching) -> Market:
         """A ranking is among all: nothing can be told before the last one has come."""
         parts = []
-        for batch in batches(places, feed.batch):
-            if self._stop_now():
-                break
-            fetched = self._fetched_part(market, batch, feed)
-            if fetched is not None:
-                parts.append((batch, fetched))
-        return market.with_bars(merged(market.bars, parts)) if parts else market
+        for batch, came in fetching.come(market, places, self._is_over):
+            if isinstance(came, Bars):
+                parts.append((batch, came))
+            else:
+                self._not_fetched(market, batch, came)
+            self._tracker.advance(fetching.fetched, now_s=self._now_s())
+        return fetching.joined(market, parts)
 
-    def _fetched_part(self, market: Market, batch: Places, feed: Feed) -> Any:
-        """Return the batch's bars with what was fetched; None if that failed, which is an entry of the log."""
-        part = market.bars.columns(batch)
-        try:
-            return feed.fetch(part)
-        except TickerdError as error:
-            self._error("data_fetching", ", ".join(part.tickers[:3]), str(error))
-            self._count(processed=len(batch))
-            self._hits += [False] * len(batch)
-            return None
-        finally:
-            self._fetched += len(batch)
-            self._tracker.advance(self._fetched)
+    def _not_fetched(self, market: Market, batch: Places, error: TickerdError) -> None:
+        self._error("data_fetching", ", ".join(market.names[place] for place in batch[:3]), str(error))
+
+    def _is_over(self) -> bool:
+        """Asked before a fetch and while it waits for its turn: says how far the scan is, and whether it is to end."""
+        self._count(processed=0)
+        return self._stop_now()
+
+    def _pass_over(self, tickers: int) -> None:
+        """Count tickers of which nothing can be told."""
+        self._hits += [False] * tickers
+        self._count(processed=tickers)
 
     def _evaluate(self, plan_: Plan, market: Market, places: Places) -> None:
-        rows = hits.rows_of(plan_, market)
-        if plan_.market_wide or plan_.is_range or market.has(plan_.fields):
-            market.prepare(plan_.fields, rows + plan_.look_back)
+        rows = hits.rows_of(plan_, market) + plan_.look_back
+        if plan_.market_wide:
+            self._prepare(plan_, market, rows)
             if not self._stop_now():
                 self._take(plan_, market, places)
             return
-        for part, within in self._parts(plan_, market, places):
+        most, cancelled = self._tools.settings.max_workers, self._cancelled.is_set
+        for part, within in pieces(plan_, market, places, rows, max_workers=most, cancelled=cancelled):
             if self._stop_now():
                 return
             self._take(plan_, part, within)
 
-    def _parts(self, plan_: Plan, market: Market, places: Places) -> Iterator[tuple[Market, Places]]:
-        """The first few, then the rest: on more cores if there is that much to do."""
-        first, rest = places[:FIRST_BLOCK], places[FIRST_BLOCK:]
-        yield market.take(first), np.arange(len(first))
-        if not len(rest):
-            return
-        rows = 1 + plan_.look_back
-        estimated_s = SECONDS_A_CELL * len(plan_.fields) * len(rest) * market.bars.rows
-        executor = choose(estimated_s=estimated_s, max_workers=self._tools.settings.max_workers)
-        if executor.workers == 1:
-            market.prepare(plan_.fields, rows)  # the whole market in one go, kept for the scans to come
-            yield market, rest
-            return
-
-        market.prepare([name for name in plan_.fields if not market.vocabulary[name].dated], 1)  # workers read nothing
-        pieces = np.array_split(rest, executor.workers)
-
-        def computed(piece: Places) -> dict[str, Matrix]:
-            return market.of_bars(market.bars.columns(piece), plan_.fields, rows)
-
-        for place, matrices in executor.run(computed, pieces, self._cancelled.is_set):
-            part = market.take(pieces[place])
-            part.adopt(matrices, rows)
-            yield part, np.arange(len(pieces[place]))
+    def _prepare(self, plan_: Plan, market: Market, rows: int) -> None:
+        """Compute all fields together; over a range one after the other, so that who cancels need not wait for all."""
+        for names in [(name,) for name in plan_.fields] if plan_.is_range else [plan_.fields]:
+            if self._stop_now():
+                return
+            market.prepare(names, rows)
 
     def _take(self, plan_: Plan, market: Market, places: Places) -> None:
         """Evaluate tickers of `market` and write what was found, up to the criterion that the block reaches."""
         try:
             found = hits.find(plan_, market, places, self._tools.detail)
         except (TickerdError, ArithmeticError, ValueError, MemoryError) as error:
-            log.warning("scan_block_failed", scan_id=self.scan_id, tickers=len(places), error=repr(error))
-            self._error("symbol_scanning", ", ".join(market.bars.tickers[p] for p in places[:3]), repr(error))
-            self._hits += [False] * len(places)
-            self._count(processed=len(places))
+            log = self._log
+            log.warning("scan_block_failed", tickers=len(places), error=repr(error))
+            self._error("symbol_scanning", ", ".join(market.names[p] for p in places[:3]), repr(error))
+            self._pass_over(len(places))
             return
         ratings = np.full(len(places), np.nan)
         ratings[found.positions] = found.ratings
@@ -293,16 +246,16 @@ class Scan:
         written = bisect_left(found.positions, processed)
         results = found.results[:written]
         if self._tools.settings.prioritization:
+            tiers = priority.tiers(len(self._order.places))
             for result, position in zip(results, found.positions, strict=False):
-                place = self._counts.processed + position
-                result["priority_tier"] = priority.tier_at(place, len(self._order.places))
+                result["priority_tier"] = tiers[self._counts.processed + position]
         self._results += results
         if self._streams:
             self._emit(results)
         high = sum((result[hits.RATING] or 0.0) > stopping.HIGH_VALUE_RATING for result in results)
         self._count(processed=processed, signals=written, high=high)
         if written:
-            self._tracker.scanned(self._counts.processed, ticker=self._results[-1]["ticker"])
+            self._tracker.scanned(self._counts.processed, now_s=self._now_s(), ticker=self._results[-1]["ticker"])
 
     @property
     def _streams(self) -> bool:
@@ -324,7 +277,7 @@ class Scan:
             elapsed_s=self._now_s() - self._tracker.started_s,
         )
         self._tracker.signals, self._tracker.high_value = self._counts.signals, self._counts.high_value
-        self._tracker.scanned(self._counts.processed)
+        self._tracker.scanned(self._counts.processed, now_s=self._now_s())
         self._say()
 
     def _stop_now(self) -> bool:
@@ -334,23 +287,25 @@ class Scan:
             self._reason = stopping.reason_to_stop(self.request.criteria, self._counts)
         return self._reason is not None
 
-    def _finalise(self, plan_: Plan, market: Market, kind: Kind) -> Outcome:
+    def _finalise(self, plan_: Plan, market: Market, kind: Kind, fetching: Fetching) -> Outcome:
         self._begin("finalization", total=1)
         self._stop_now()
         self._rank(plan_)
         if not self._streams:
             self._emit(self._results)
-        self._tracker.advance(1)
+        self._tracker.advance(1, now_s=self._now_s())
         self._end()
-        ended, status = self._account()
+        ended, status = self._account(fetching)
         now_s = self._now_s()
         self._tracker.finish(status, now_s=now_s, terminated=None if status == "complete" else ended)
         timings = self._tracker.timings(now_s)
         if status == "complete":
-            self._tools.history.learn(kind, {name: timings[name]["elapsed_s"] for name in STAGES})
-        self._out.append("complete", {**self._tracker.payload(now_s), "ended": ended}, at_s=now_s)
+            taken_s = {name: timings[name]["elapsed_s"] for name in STAGES}
+            self._tools.history.learn(kind, taken_s, self._tracker.steady())
+        told = self._tracker.frozen(now_s)
+        self._out.append("complete", lambda: {**told(), "ended": ended}, at_s=now_s)
         market.forget()
-        newest = market.bars.newest_day
+        newest = max(market.newest_day, fetching.day)
         return Outcome(
             status=status,
             results=self._results,
@@ -360,7 +315,7 @@ class Scan:
             biased=plan_.biased,
             accuracy=priority.accuracy(np.array(self._hits, np.bool_)) if ended["coverage"] == 1.0 else None,
             data_as_of=str(date_of(newest)) if newest else None,
-            counts=self._summary(market),
+            counts=self._summary(),
         )
 
     def _rank(self, plan_: Plan) -> None:
@@ -372,9 +327,9 @@ class Scan:
         for place, result in enumerate(self._results, start=1):
             result["rank"] = place
 
-    def _account(self) -> tuple[dict[str, Any], str]:
+    def _account(self, fetching: Fetching) -> tuple[dict[str, Any], str]:
         processed, total = self._counts.processed, len(self._order.places)
-        whole = processed >= total and self._fetched >= self._to_fetch
+        whole = processed >= total and fetching.fetched >= fetching.to_fetch
         status = "complete"
         if self._reason == "cancelled":
             status = "cancelled"
@@ -387,16 +342,16 @@ class Scan:
             armed_processed=int(self._order.armed[:processed].sum()),
             armed=int(self._order.armed.sum()),
             exact=whole or self._reason == "top",
-            fetches=(self._fetched, self._to_fetch),
+            fetches=(fetching.fetched, fetching.to_fetch),
         )
         return ended, status
 
-    def _summary(self, market: Market) -> dict[str, int]:
+    def _summary(self) -> dict[str, int]:
         """Return how many tickers were looked at, and why the others were not."""
         return {
             "universe": int(self._asked.sum()),
             "scanned": self._counts.processed,
-            "not_current": int((self._asked & ~market.current()).sum()),
+            "not_current": int((self._asked & ~self._wanted).sum()),
             "signals": len(self._results),
             "high_value": self._counts.high_value,
             "errors": len(self._errors),
@@ -404,13 +359,15 @@ class Scan:
 
     def _begin(self, stage: str, *, total: int) -> None:
         self._tracker.start(stage, total=total, now_s=self._now_s())
-        log.info("scan_stage_started", scan_id=self.scan_id, stage=stage)
+        log = self._log
+        log.info("scan_stage_started", stage=stage)
         self._say(always=True)
 
     def _end(self) -> None:
         stage = self._tracker.current
         took_s = self._tracker.end(now_s=self._now_s())
-        log.info("scan_stage_completed", scan_id=self.scan_id, stage=stage, took_s=round(took_s, 6))
+        log = self._log
+        log.info("scan_stage_completed", stage=stage, took_s=round(took_s, 6))
 
     def _say(self, *, always: bool = False) -> None:
         now_s = self._now_s()
@@ -428,4 +385,6 @@ class Scan:
 
 
 def _kind_name(plan_: Plan) -> str:
-    return "range" if plan_.is_range else "now" if plan_.days is None else "past"
+    if plan_.days is not None:
+        return "range" if plan_.is_range else "past"
+    return "fetched" if plan_.request.max_age_s else "now"

@@ -24,9 +24,10 @@ MOST_KINDS = 200
 
 
 class Times(msgspec.Struct, kw_only=True):
-    """Seconds of each stage, and how far off the whole was, as a share of it."""
+    """Seconds of each stage, how evenly its items were done, and how far off the whole was, as a share of it."""
 
     seconds: dict[str, float]
+    steady: dict[str, float] = {}
     spread: float = FIRST_SPREAD
     scans: int = 0
 
@@ -56,12 +57,12 @@ class History:
         with self._lock:
             return self._times.get(kind.key)
 
-    def learn(self, kind: Kind, seconds: Mapping[str, float]) -> None:
+    def learn(self, kind: Kind, seconds: Mapping[str, float], steady: Mapping[str, float]) -> None:
         """Add a scan that ran to its end."""
         if set(seconds) != set(STAGES):
             return
         with self._lock:
-            self._times[kind.key] = _learned(self._times.pop(kind.key, None), seconds)
+            self._times[kind.key] = _learned(self._times.pop(kind.key, None), seconds, steady)
             for oldest in list(self._times)[: len(self._times) - MOST_KINDS]:
                 del self._times[oldest]
             self._unsaved = True
@@ -82,16 +83,21 @@ class History:
             log.warning("scan_times_not_kept", file=str(file), error=str(error))
 
 
-def _learned(known: Times | None, seconds: Mapping[str, float]) -> Times:
+def _learned(known: Times | None, seconds: Mapping[str, float], steady: Mapping[str, float]) -> Times:
     if known is None:
-        return Times(seconds=dict(seconds), scans=1)
+        return Times(seconds=dict(seconds), steady=dict(steady), scans=1)
     whole = sum(known.seconds.values())
     off = abs(sum(seconds.values()) - whole) / whole if whole > 0 else known.spread
     return Times(
-        seconds={name: (1 - NEWEST) * known.seconds[name] + NEWEST * seconds[name] for name in STAGES},
+        seconds=_moved(known.seconds, seconds),
+        steady=_moved(known.steady, steady),
         spread=(1 - NEWEST) * known.spread + NEWEST * off,
         scans=known.scans + 1,
     )
+
+
+def _moved(known: Mapping[str, float], newest: Mapping[str, float]) -> dict[str, float]:
+    return {name: (1 - NEWEST) * known.get(name, each) + NEWEST * each for name, each in newest.items()}
 
 
 def _read(file: Path | None) -> dict[str, Times]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from screener.cube.bars import Floats
-from screener.measures import kernels
+from screener.measures import kernels, rolling
 from screener.measures.panel import Panel, cached, looked_back
 from screener.measures.trend import atr_simple
 
@@ -22,8 +22,8 @@ def sma(panel: Panel, length: int, rows: int) -> Floats:
 @looked_back
 def ema(panel: Panel, length: int, rows: int) -> Floats:
     """Seeded with the plain mean of the first `length` closes, alpha 2 / (length + 1)."""
-    values = panel.filled(panel.close)
-    return kernels.smooth(values, panel.starts, rows, alpha=2 / (length + 1), seed=length)
+    values = panel.filled_close
+    return rolling.smooth(values, panel.starts, rows, alpha=2 / (length + 1), seed=length)
 
 
 @cached

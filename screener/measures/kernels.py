@@ -1,4 +1,4 @@
-"""Moving windows and exponential averages over time-major arrays. Knows no market and no name.
+"""Moving windows over time-major arrays. Knows no market and no name.
 
 Arrays are (T, N), the oldest bar first. Each kernel gives the newest `rows` rows, float64, NaN on top where there are
 fewer bars. A window gives the same to the last bit whether one row or all are asked for, and a NaN inside it concerns
@@ -8,8 +8,8 @@ which drifts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,24 +18,23 @@ Floats = NDArray[np.float64]
 Whole = NDArray[np.integer]
 Kept = NDArray[np.float32] | Floats
 """As the cube keeps prices, or widened."""
+KeptT = TypeVar("KeptT", bound=Kept)
 State = tuple[Any, ...]
 Merge = Callable[[State, State, int, int], State]
 """(newer half, older half, bars in each) -> both together."""
-Source = Callable[[int, int], Floats]
-"""(from row, to row) -> (rows, series, N); 0 where a ticker has no value yet. Each row is asked once, in order."""
 
 LEAF_ROWS = 8
-SPAN_VALUES = 32_768  # 256 kB: some bars of a block of tickers fit the processor's nearer cache, all of them do not
+FEW_ROWS = 4  # up to here each row is summed by itself
 
 
-def newest(values: Floats, rows: int, *, lag: int = 0) -> Floats:
+def newest(values: KeptT, rows: int, *, lag: int = 0) -> KeptT:
     """Return `rows` rows that end `lag` bars before the newest."""
     end = max(values.shape[0] - lag, 0)
     start = end - rows
     if start >= 0:
-        return values[start:end]
+        return cast(KeptT, values[start:end])
     missing = np.full((-start, *values.shape[1:]), np.nan)
-    return np.concatenate([missing, values[:end]]).astype(np.float64, copy=False)
+    return cast(KeptT, np.concatenate([missing, values[:end]]))
 
 
 def sliding(state: State, length: int, rows: int, merge: Merge) -> State:
@@ -95,12 +94,11 @@ def _doubled(parts: State, length: int, rows: int, merge: Merge) -> State:
 
 
 def window_sum(values: Kept, length: int, rows: int) -> Floats:
-    """Sums of float32 are float64 from the first two bars on: the same as if all had been widened before."""
-
-    def merge(new: State, old: State, *_: int) -> State:
-        return (np.add(new[0], old[0], dtype=np.float64),)
-
-    return widened(sliding((values,), length, rows, merge)[0])
+    """Sums of float32 are exact in float64, in whatever order: unless prices a hundred million times apart meet."""
+    values = newest(values, length + rows - 1)
+    if values.dtype == np.float32 and rows <= FEW_ROWS:
+        return np.stack([np.add.reduce(values[row : row + length], axis=0, dtype=np.float64) for row in range(rows)])
+    return cast(Floats, sliding((widened(values),), length, rows, lambda new, old, *_: (new[0] + old[0],))[0])
 
 
 def window_mean(values: Kept, length: int, rows: int) -> Floats:
@@ -123,10 +121,12 @@ def window_deviation(values: Floats, length: int, rows: int) -> Floats:
     """Return the population's standard deviation; of equal values it is exactly 0."""
 
     def merge(new: State, old: State, in_new: int, in_old: int) -> State:
-        apart = new[0] / in_new - old[0] / in_old
-        square = apart * apart
-        square *= in_new * in_old / (in_new + in_old)
-        return new[0] + old[0], new[1] + old[1] + square
+        apart = new[0] - old[0] if in_new == in_old else new[0] * (in_old / in_new) - old[0]
+        apart *= apart
+        apart *= in_new / (in_old * (in_new + in_old))
+        apart += new[1]
+        apart += old[1]
+        return new[0] + old[0], apart
 
     values = newest(values, length + rows - 1)
     _, squares = sliding((values, 0.0 * values), length, rows, merge)
@@ -165,141 +165,3 @@ def mean_distance(values: Floats, length: int, means: Floats) -> Floats:
     for lag in range(1, length):
         total += np.abs(newest(values, rows, lag=lag) - means)
     return np.asarray(total / length)
-
-
-def smooth(
-    values: Floats,
-    starts: Whole,
-    rows: int,
-    *,
-    alpha: float,
-    seed: int,
-    seed_weight: float | None = None,
-    skip: int = 0,
-) -> Floats:
-    """Return y += alpha (x - y), seeded with the mean of the first `seed` values of each column.
-
-    `starts`: the row of each column's first value; above it `values` must be 0. `seed_weight`: what each value of the
-    seed counts, 1 / seed if None. `skip`: values before the seed that count for nothing.
-    """
-    bars = values.shape[0]
-    if not bars:
-        return np.full((rows, values.shape[1]), np.nan)
-    weight = 1 / seed if seed_weight is None else seed_weight
-    first = _first_values(values, starts, skip + seed)
-    ready = starts + (skip + seed - 1)
-    top = max(bars - rows, 0)
-    out = alpha * values[top:]
-    out[0] = _at_row(values[: top + 1], starts, first, alpha=alpha, weights=np.repeat([0.0, weight], [skip, seed]))
-    _go_on(out, ready - top, first[skip:].sum(axis=0) * weight, alpha)
-    return newest(without_early(out, ready, bars), rows)
-
-
-class Wilder:
-    """S += x - S / length of values that come by bars, (series, N); S / length is Wilder's average of them.
-
-    Seeded with the plain sum of the first `seed` values of each column, `starts` the row of its first; values above it
-    must be 0.
-    """
-
-    def __init__(self, starts: Whole, bars: int, *, series: int, length: int, seed: int) -> None:
-        self.sums, self._total = np.zeros((series, len(starts))), np.zeros((series, len(starts)))
-        self._keep, self._ready = 1 - 1 / length, starts + (seed - 1)
-        self._seeded, self._last = _columns_by_row(self._ready, bars), int(self._ready.max(initial=-1))
-
-    def add(self, row: int, values: Floats) -> None:
-        """Take in one bar."""
-        np.multiply(self.sums, self._keep, out=self.sums)
-        np.add(self.sums, values, out=self.sums)
-        if row <= self._last:
-            np.add(self._total, values, out=self._total)
-            if row in self._seeded:
-                columns = self._seeded[row]
-                self.sums[:, columns] = self._total[:, columns]
-
-
-def sweep(
-    source: Source, bars: int, starts: Whole, rows: int, *, series: int, length: int, seed: int | None = None
-) -> Floats:
-    """Return (rows, series, N) Wilder averages of values that are made some bars at a time, never held as a whole."""
-    count = length if seed is None else seed
-    rolling = Wilder(starts, bars, series=series, length=length, seed=count)
-    out = np.full((rows, series, len(starts)), np.nan)
-    for first, end in spans(bars, len(starts)):
-        values = source(first, end)
-        for row in range(first, end):
-            rolling.add(row, values[row - first])
-            if row >= bars - rows:
-                np.multiply(rolling.sums, 1 / length, out=out[row - bars])
-    known = out[max(rows - bars, 0) :]
-    for number in range(series):
-        without_early(known[:, number], starts + (count - 1), bars)
-    return out
-
-
-def after_first(values: Floats, count: int) -> Floats:
-    """Return the newest `count` rows; what lies above, a bar that has none before it, becomes 0."""
-    values[: len(values) - count] = 0.0
-    return values[len(values) - count :]
-
-
-def span_rows(width: int) -> int:
-    return max(SPAN_VALUES // max(width, 1), 4)
-
-
-def spans(bars: int, width: int) -> Iterator[tuple[int, int]]:
-    """Give all bars in pieces (from, to) that fit the cache."""
-    step = span_rows(width)
-    for first in range(0, bars, step):
-        yield first, min(first + step, bars)
-
-
-def without_early(values: Floats, ready: Whole, bars: int) -> Floats:
-    """Set NaN in place above row `ready`, counted in all `bars` rows of which `values` are the newest; return them."""
-    top = bars - values.shape[0]
-    early = int(ready.max(initial=0)) - top
-    if early > 0:
-        head = values[:early]
-        np.copyto(head, np.nan, where=np.arange(head.shape[0])[:, None] < ready - top)
-    return values
-
-
-def _first_values(values: Floats, starts: Whole, count: int) -> Floats:
-    """Return the first `count` values of each column; what lies past the end counts for nothing, as it is masked."""
-    bars = values.shape[0]
-    if starts.size and int(starts.max()) == int(starts.min()) <= bars - count:
-        return values[int(starts[0]) : int(starts[0]) + count]
-    return np.take_along_axis(values, np.minimum(starts + np.arange(count)[:, None], bars - 1), axis=0)
-
-
-def _at_row(values: Floats, starts: Whole, first: Floats, *, alpha: float, weights: Floats) -> Floats:
-    """Return the average at the last row of `values`, in one product: it is linear in them.
-
-    All values count geometrically; of the first ones that is taken back, and they count with their `weights` instead.
-    """
-    end, keep = values.shape[0] - 1, 1 - alpha
-    tail = alpha * keep ** np.arange(end, -1, -1.0)
-    of_first = keep ** -(len(weights) - 1.0) * weights - alpha * keep ** -np.arange(float(len(weights)))
-    decay = keep ** np.maximum(end - starts, 0)
-    return np.asarray(tail @ values + decay * (of_first @ first))
-
-
-def _go_on(out: Floats, ready: Whole, seeds: Floats, alpha: float) -> None:
-    """Turn rows of alpha x, the first of them the average already, into averages; a column starts with its seed."""
-    seeded = _columns_by_row(ready, out.shape[0])
-    scratch = np.empty(out.shape[1])
-    for row in range(out.shape[0]):
-        if row:
-            np.multiply(out[row - 1], 1 - alpha, out=scratch)
-            np.add(out[row], scratch, out=out[row])
-        if row in seeded:
-            out[row, seeded[row]] = seeds[seeded[row]]
-
-
-def _columns_by_row(ready: Whole, rows: int) -> dict[int, NDArray[np.intp]]:
-    late = np.nonzero((ready >= 0) & (ready < rows))[0]
-    if not late.size:
-        return {}
-    order = late[np.argsort(ready[late], kind="stable")]
-    found, begins = np.unique(ready[order], return_index=True)
-    return dict(zip(found.tolist(), np.split(order, begins[1:]), strict=True))

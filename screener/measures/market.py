@@ -15,11 +15,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from screener.cube.bars import Bars, Days, Floats
+from screener.cube.bars import Bars, Days, Floats, group_starts
+from screener.measures import memory
 from screener.measures.catalogue import Frame, UnknownMeasure, find
 from screener.measures.panel import SPARE_ROWS
 
-FIRST_BLOCK = 256  # tickers: the first result comes after a tenth of the work
 BLOCK = 8192  # tickers: narrower ones read the cube in pieces of rows, which costs more than what they save
 CUT = 3.0  # standard deviations
 FAR_BACK = {"stochrsi_k", "stochrsi_d", "tech_rating_osc", "tech_rating"}
@@ -50,13 +50,10 @@ COMPONENTS = {
 DEFAULT = AlphaWeights()
 
 
-def blocks(width: int, *, first: int = FIRST_BLOCK, size: int = BLOCK) -> list[slice]:
-    """Return the columns in pieces: a small one first, the rest in equal ones of about `size`."""
-    if width <= first + size // 4:
-        return [slice(0, width)] if width else []
-    pieces = max(round((width - first) / size), 1)
-    edges = np.linspace(first, width, pieces + 1).astype(int).tolist()
-    return [slice(a, b) for a, b in pairwise([0, *edges]) if b > a]
+def blocks(width: int, *, size: int = BLOCK) -> list[slice]:
+    """Return the columns in equal pieces of about `size`."""
+    edges = np.linspace(0, width, max(round(width / size), 1) + 1).astype(int).tolist()
+    return [slice(a, b) for a, b in pairwise(edges) if b > a]
 
 
 def by_ticker(names: Iterable[str]) -> list[str]:
@@ -88,8 +85,9 @@ def compute(
     each: Callable[[Bars, Sequence[str], int], Mapping[str, Floats]] = of_block,
 ) -> dict[str, Floats]:
     """Return (rows, N) of each name for the whole market; what the market ranks is ranked."""
+    memory.keep()
     wanted = by_ticker(names)
-    deep = rows if RANKED.isdisjoint(names) else _reach(bars.session, rows)
+    deep = rows if RANKED.isdisjoint(names) else reach(bars.session, rows)
     held = {name: np.empty((deep, bars.width)) for name in wanted}
     for block in blocks(bars.width):
         for name, values in each(bars.columns(block), wanted, deep).items():
@@ -98,7 +96,7 @@ def compute(
     return found if deep == rows else {name: values[deep - rows :] for name, values in found.items()}
 
 
-def _reach(session: Days, rows: int) -> int:
+def reach(session: Days, rows: int) -> int:
     """Return how many rows hold whole sessions as far back as `rows` bars of any ticker that trades now.
 
     One that was halted for a month has its bar of "three bars ago" a month ago, and is ranked among those of that day.
@@ -128,7 +126,8 @@ def finish(
 def _sessions(session: Days) -> Iterator[tuple[np.ndarray[tuple[int, ...], np.dtype[np.intp]], ...]]:
     """Give the places of each session that every ticker's rows reach: the newest ones, as many as there are rows."""
     rows = session.shape[0]
-    days = np.unique(session)
+    ordered = np.sort(session, axis=None)
+    days = ordered[group_starts(ordered)]
     for day in days[days > 0][-rows:]:
         yield np.nonzero(session == day)
 
@@ -138,12 +137,11 @@ def percentile(values: Floats, session: Days) -> Floats:
     out = np.full(values.shape, np.nan)
     for places in _sessions(session):
         found = values[places]
-        known = found[~np.isnan(found)]
-        if len(known) < FEWEST:
-            continue
-        known.sort()
-        below, through = np.searchsorted(known, found, "left"), np.searchsorted(known, found, "right")
-        out[places] = np.where(np.isnan(found), np.nan, 50.0 * (below + through) / len(known))
+        order = np.argsort(found)[: np.count_nonzero(~np.isnan(found))]  # NaN comes last
+        if len(order) >= FEWEST:
+            known = found[order]
+            below, through = np.searchsorted(known, known, "left"), np.searchsorted(known, known, "right")
+            out[tuple(axis[order] for axis in places)] = 50.0 * (below + through) / len(order)
     return out
 
 

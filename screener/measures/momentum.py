@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
-from screener.cube.bars import Days, Floats
-from screener.measures import kernels
+from screener.cube.bars import Days, Floats, Prices
+from screener.measures import kernels, rolling
 from screener.measures.averages import highest, lowest, typical
 from screener.measures.kernels import newest
-from screener.measures.panel import Panel, cached, looked_back
+from screener.measures.panel import Changes, Panel, cached, looked_back
 
 MACD_READY = 33  # bars before the first value of the signal line; the line itself is shown from there, as by TA-Lib
 
@@ -25,35 +26,28 @@ def ratio(part: Floats, whole: Floats) -> Floats:
         return np.where(whole == 0, np.nan, part / whole)
 
 
+def _moves(panel: Panel, fields: Sequence[Prices], out: Floats) -> None:
+    """Gains, and moves either way."""
+    closes = panel.wide("close", fields[0])
+    gains, moves = out[:, 0], out[:, 1]
+    np.subtract(closes[1:], closes[:-1], out=moves)
+    panel.positive(moves, panel.nothing, out=gains)
+    np.abs(moves, out=moves)
+    if panel.ragged:
+        np.fmax(moves, panel.nothing, out=moves)
+
+
 @looked_back
-def _average_moves(panel: Panel, length: int, rows: int) -> Floats:
-    """(rows, 2, N): gains and losses."""
-
-    def moves(first: int, end: int) -> Floats:
-        closes = panel.span("close", max(first - 1, 0), end)
-        out = panel.scratch("moves", 2)[: end - first]
-        gains, losses = (kernels.after_first(out, len(closes) - 1)[:, side] for side in (0, 1))
-        np.subtract(closes[1:], closes[:-1], out=losses)
-        panel.positive(losses, 0.0, out=gains)
-        np.subtract(gains, losses, out=losses)
-        if panel.ragged:
-            np.fmax(losses, 0.0, out=losses)
-        return out
-
-    return kernels.sweep(moves, panel.depth, panel.starts + 1, rows, series=2, length=length)
-
-
-def average_moves(panel: Panel, length: int, rows: int) -> tuple[Floats, Floats]:
-    """Wilder's averages of gains and of losses from close to close."""
-    both = _average_moves(panel, length, rows)
-    return both[:, 0], both[:, 1]
+def average_moves(panel: Panel, length: int, rows: int) -> Floats:
+    """Wilder's averages from close to close, (rows, 2, N): of gains, and of moves either way."""
+    return Changes(panel, ["close"], 2, _moves).averages(length, rows)
 
 
 @looked_back
 def rsi(panel: Panel, length: int, rows: int) -> Floats:
     """Wilder's: 100 G / (G + L) of averaged gains and losses; NaN for a price that has never moved."""
-    gain, loss = average_moves(panel, length, rows)
-    return 100 * ratio(gain, gain + loss)
+    averages = average_moves(panel, length, rows)
+    return 100 * ratio(averages[:, 0], averages[:, 1])
 
 
 def stochastic_rsi(panel: Panel, rows: int) -> tuple[Floats, Floats]:
@@ -66,12 +60,12 @@ def stochastic_rsi(panel: Panel, rows: int) -> tuple[Floats, Floats]:
 
 def macd_averages(panel: Panel, rows: int) -> tuple[Floats, Floats]:
     """EMA12 and EMA26 as the MACD takes them: the faster one starts as late as the slower one."""
-    return _fast_and_slow(panel.filled(panel.close), panel.starts, rows)
+    return _fast_and_slow(panel.filled_close, panel.starts, rows)
 
 
 def _fast_and_slow(closes: Floats, starts: Days, rows: int) -> tuple[Floats, Floats]:
-    fast = kernels.smooth(closes, starts, rows, alpha=2 / 13, seed=12, skip=14)
-    return fast, kernels.smooth(closes, starts, rows, alpha=2 / 27, seed=26)
+    fast = rolling.smooth(closes, starts, rows, alpha=2 / 13, seed=12, skip=14)
+    return fast, rolling.smooth(closes, starts, rows, alpha=2 / 27, seed=26)
 
 
 def _bar_by_bar(closes: Floats, starts: Days, rows: int) -> Floats:
@@ -80,7 +74,7 @@ def _bar_by_bar(closes: Floats, starts: Days, rows: int) -> Floats:
     fast -= slow
     line = newest(fast, rows).copy()
     np.copyto(fast, 0.0, where=np.isnan(fast))
-    return np.stack([line, kernels.smooth(fast, starts + LINE_READY, rows, alpha=2 / 10, seed=9)])
+    return np.stack([line, rolling.smooth(fast, starts + LINE_READY, rows, alpha=2 / 10, seed=9)])
 
 
 @lru_cache(maxsize=32)
@@ -92,7 +86,7 @@ def _weights(bars: int, rows: int) -> Floats:
 @cached
 def _macd(panel: Panel, rows: int) -> Floats:
     """(2, rows, N). Of the newest bars of tickers that have all bars in one product, else bar by bar."""
-    closes = panel.filled(panel.close)
+    closes = panel.filled_close
     if rows > WEIGHTED_ROWS or panel.depth <= MACD_READY + rows:
         return _bar_by_bar(closes, panel.starts, rows)
     found: Floats = (_weights(panel.depth, rows) @ closes).reshape(2, rows, panel.width)
@@ -105,7 +99,7 @@ def _macd(panel: Panel, rows: int) -> Floats:
 
 @cached
 def macd(panel: Panel, rows: int) -> Floats:
-    return kernels.without_early(_macd(panel, rows)[0].copy(), panel.starts + MACD_READY, panel.depth)
+    return rolling.without_early(_macd(panel, rows)[0].copy(), panel.starts + MACD_READY, panel.depth)
 
 
 def macd_signal(panel: Panel, rows: int) -> Floats:

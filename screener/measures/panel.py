@@ -5,13 +5,14 @@ Computes no measure itself and never changes the bars.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
 from screener.cube.bars import Bars, Days, Floats, Prices
-from screener.measures.kernels import newest, span_rows
+from screener.measures.kernels import newest
+from screener.measures.rolling import first_values, span_rows, sweep
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,6 +29,7 @@ class Panel:
         self.starts: Days = bars.starts
         self.ragged = bool(self.starts.any())
         self.positive = np.fmax if self.ragged else np.maximum  # of NaN, where no bar is, the former makes 0
+        self.nothing = np.zeros(bars.width)  # beside a row of zeros a maximum takes half as long as beside a number
         self.cache: dict[Hashable, object] = {}
 
     def _field(self, name: str, rows: int) -> Floats:
@@ -40,24 +42,22 @@ class Panel:
         assert isinstance(found, np.ndarray)
         return found
 
-    def span(self, name: str, first: int, end: int) -> Floats:
-        """Return bars `first` to `end`, counted from the oldest; the next span of that name may overwrite them."""
-        held = self.cache.get(name)
-        if isinstance(held, np.ndarray) and held.shape[0] == self.depth:
-            return held[first:end]
-        out = self.scratch(name, 1)[: end - first, 0]
-        np.copyto(out, getattr(self.bars, name)[first:end])
-        return out
+    def scratch(self, name: str, rows: int, *shape: int) -> Floats:
+        """Return (rows, *shape) to write a span into; the same memory each time.
 
-    def scratch(self, name: str, series: int) -> Floats:
-        """Return (rows, series, N) to write a span into, and the bar before it; the same one each time.
-
-        Memory that is asked for anew would come from the system each time, page by page, at the cost of the arithmetic.
+        What is asked for anew would come from the system each time, page by page, at the cost of the arithmetic.
         """
         key = ("scratch", name)
-        if key not in self.cache:
-            self.cache[key] = np.empty((span_rows(self.width) + 1, series, self.width))
-        return self.cache[key]  # type: ignore[return-value]  # what this method put there
+        held = self.cache.get(key)
+        if held is None or held.shape[0] < rows:  # type: ignore[attr-defined]  # what this method put there
+            held = self.cache[key] = np.empty((max(rows, span_rows(self.width) + 1), *shape))
+        return held[:rows]  # type: ignore[index, no-any-return]
+
+    def wide(self, name: str, values: Prices) -> Floats:
+        """Return a span in float64, in the scratch of that name."""
+        out = self.scratch(name, len(values), self.width)
+        np.copyto(out, values)
+        return out
 
     @property
     def depth(self) -> int:
@@ -89,18 +89,55 @@ class Panel:
 
     def kept(self, name: str, rows: int) -> Prices | Floats:
         """Return the newest rows as they are kept, in half the memory: kernels that say so lose nothing by it."""
-        return newest(getattr(self.bars, name), rows)
+        held: Prices | Floats = getattr(self.bars, name)
+        return newest(held, rows)
 
     def lag(self, name: str, bars: int = 0, rows: int | None = None) -> Floats:
         """Return open, high, low, close or volume `bars` bars before each of the newest rows."""
         wanted = self.rows if rows is None else rows
         if bars > wanted and name not in self.cache:  # far back, and few: not worth all between
-            return newest(getattr(self.bars, name), wanted, lag=bars).astype(np.float64, copy=False)
+            return np.asarray(newest(getattr(self.bars, name), wanted, lag=bars), np.float64)
         return newest(self._field(name, min(wanted + bars, self.depth)), wanted, lag=bars)
 
-    def filled(self, values: Floats) -> Floats:
-        """Return non-negative values with 0 where no bar is, as an exponential average wants them."""
-        return np.fmax(values, 0.0) if self.ragged else values
+    @property
+    def filled_close(self) -> Floats:
+        """Closes with 0 where no bar is, as an exponential average wants them."""
+        if "filled" not in self.cache:
+            self.cache["filled"] = np.fmax(self.close, self.nothing) if self.ragged else self.close
+        return self.cache["filled"]  # type: ignore[return-value]  # what this method put there
+
+
+Steps = Callable[[Panel, Sequence[Prices], Floats], None]
+"""(panel, fields from the bar before on, (rows, series, N) to write into): what changed from bar to bar."""
+
+
+class Changes:
+    """Series made of each bar and the one before it, 0 where there is none; some bars at a time."""
+
+    def __init__(self, panel: Panel, fields: Sequence[str], series: int, steps: Steps) -> None:
+        self._panel, self._series, self._steps = panel, series, steps
+        self._fields: list[Prices] = [getattr(panel.bars, name) for name in fields]
+
+    def __call__(self, first: int, end: int) -> Floats:
+        """Return bars `first` to `end`, counted from the oldest; the next call overwrites them."""
+        out = self._panel.scratch(self._steps.__name__, end - first, self._series, self._panel.width)
+        before = max(first - 1, 0)
+        out[: before + 1 - first] = 0.0
+        self._steps(self._panel, [field[before:end] for field in self._fields], out[before + 1 - first :])
+        return out
+
+    def first(self, count: int) -> Floats:
+        """Return (count, series, N): of each ticker's own first changes; of one with fewer bars nothing that counts."""
+        out = np.empty((count, self._series, self._panel.width))
+        if self._panel.depth:
+            starts = self._panel.starts
+            self._steps(self._panel, [first_values(field, starts, count + 1) for field in self._fields], out)
+        return out
+
+    def averages(self, length: int, rows: int) -> Floats:
+        """Return (rows, series, N): Wilder's."""
+        panel, first = self._panel, self.first(length)
+        return sweep(self, panel.depth, panel.starts + 1, rows, series=self._series, length=length, first=first)
 
 
 def cached(

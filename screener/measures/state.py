@@ -7,11 +7,11 @@ first value falls on the running bar: it comes with the close.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from screener.cube.bars import Bars, Days, Floats
+from screener.cube.bars import FIELDS, Bars, Days, Floats
 from screener.cube.live import Live
 from screener.measures import averages, momentum, price, trend
 from screener.measures.averages import BANDS
@@ -25,6 +25,18 @@ SUMS = (20, 50, 150, 200)
 EMAS = (9, 20, 50, 200)
 CHANGES = (1, 5, 10, 20)
 INSIDE_MARGIN = 0.001  # a break of an inside bar goes a thousandth beyond it
+NAMES = frozenset(
+    (
+        *FIELDS,
+        *(f"sma{length}" for length in SUMS),
+        *(f"ema{length}" for length in EMAS),
+        *(f"roc{bars}" for bars in CHANGES),
+        *("rsi14", "macd", "macd_signal", "macd_hist", "bb_upper", "bb_middle", "bb_lower", "change_percent"),
+        *("atr14", "atr_percent14", "fast_k14", "wr14", "distance_52w_high", "distance_52w_low"),
+        *("new_high_52w", "new_low_52w", "near_high_52w", "dollar_volume", "gap_percent", "gap_atr", "rvol20"),
+    )
+)
+"""The measures that `State.values` gives, beside the breaks of an inside bar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +51,21 @@ class State:
         """Return the state of `bars`, of which none may be provisional."""
         held: dict[str, Floats] = {}
         with np.errstate(divide="ignore", invalid="ignore"):
-            for block in blocks(bars.width, first=0):
+            for block in blocks(bars.width):
                 frame = Frame(bars.columns(block))
                 for name, values in (_levels(frame) | _averages(frame)).items():
                     held.setdefault(name, np.empty(bars.width))[block] = values
-        return cls(held, bars.session[-1].copy())
+        return cls(held, bars.session[-1].copy() if bars.rows else np.zeros(bars.width, np.int32))
 
     def values(self, live: Live) -> dict[str, Floats]:
         """Return (N,) by name of measure, as of these prices; NaN for a ticker without one.
 
         So also for one whose bar of the session is among the completed ones: nothing of it is provisional any more.
         """
-        open_still = replace(live, close=np.where(self.session < live.day, live.close, np.nan))
+        runs = live.known & (self.session < live.day)
+        running = Live(day=live.day, **{name: np.where(runs, getattr(live, name), np.nan) for name in FIELDS})
         with np.errstate(divide="ignore", invalid="ignore"):
-            return _of_price(self.held, open_still) | _of_range(self.held, open_still) | _of_bar(self.held, open_still)
+            return _of_price(self.held, running) | _of_range(self.held, running) | _of_bar(self.held, running)
 
 
 def _levels(panel: Frame) -> dict[str, Floats]:
@@ -75,9 +88,9 @@ def _levels(panel: Frame) -> dict[str, Floats]:
 
 
 def _averages(panel: Frame) -> dict[str, Floats]:
-    gain, loss = momentum.average_moves(panel, 14, 1)
+    gain, move = momentum.average_moves(panel, 14, 1)[0]
     fast, slow = momentum.macd_averages(panel, 1)
-    held = {"gain": gain[0], "loss": loss[0], "fast": fast[0], "slow": slow[0]}
+    held = {"gain": gain, "move": move, "fast": fast[0], "slow": slow[0]}
     held["signal"] = momentum.macd_signal(panel, 1)[0]
     held["atr"] = trend.atr(panel, 14, 1)[0]
     return held | {f"ema{length}": averages.ema(panel, length, 1)[0] for length in EMAS}
@@ -91,8 +104,7 @@ def _of_price(held: dict[str, Floats], live: Live) -> dict[str, Floats]:
         out[f"ema{length}"] = _rolled(held[f"ema{length}"], now, 2 / (length + 1))
     change = now - held["close1"]
     gain = _rolled(held["gain"], np.maximum(change, 0.0), 1 / 14)
-    loss = _rolled(held["loss"], np.maximum(-change, 0.0), 1 / 14)
-    out["rsi14"] = 100 * ratio(gain, gain + loss)
+    out["rsi14"] = 100 * ratio(gain, _rolled(held["move"], np.abs(change), 1 / 14))
     out["macd"] = _rolled(held["fast"], now, 2 / 13) - _rolled(held["slow"], now, 2 / 27)
     out["macd_signal"] = _rolled(held["signal"], out["macd"], 0.2)
     out["macd"] = np.where(np.isnan(out["macd_signal"]), np.nan, out["macd"])
@@ -100,7 +112,8 @@ def _of_price(held: dict[str, Floats], live: Live) -> dict[str, Floats]:
     out |= {f"roc{bars}": 100 * (now / held[f"close{bars}"] - 1) for bars in CHANGES}
     apart = now - held["mean19"]
     width = BANDS * np.sqrt((held["squares19"] + apart * apart * (19 / 20)) / 20)
-    return out | {"bb_upper": out["sma20"] + width, "bb_lower": out["sma20"] - width}
+    bands = {"bb_upper": out["sma20"] + width, "bb_middle": out["sma20"], "bb_lower": out["sma20"] - width}
+    return out | bands | {"change_percent": out["roc1"]}
 
 
 def _rolled(average: Floats, now: Floats, alpha: float) -> Floats:
@@ -110,7 +123,7 @@ def _rolled(average: Floats, now: Floats, alpha: float) -> Floats:
 def _of_range(held: dict[str, Floats], live: Live) -> dict[str, Floats]:
     """What the session's range decides."""
     now = live.close
-    reach = np.maximum(live.high, held["close1"]) - np.minimum(live.low, held["close1"]) + 0 * now
+    reach = np.maximum(live.high, held["close1"]) - np.minimum(live.low, held["close1"])
     atr = _rolled(held["atr"], reach, 1 / 14)
     top, bottom = np.maximum(held["top14"], live.high), np.minimum(held["bottom14"], live.low)
     fast_k = 100 * ratio(now - bottom, top - bottom)
@@ -133,12 +146,11 @@ def _of_range(held: dict[str, Floats], live: Live) -> dict[str, Floats]:
 def _of_bar(held: dict[str, Floats], live: Live) -> dict[str, Floats]:
     """What open, volume and the bar before decide; the breaks of an inside bar are 1 or 0."""
     now, inside = live.close, held["inside"] > 0
-    first, volume = (np.where(np.isnan(now), np.nan, values) for values in (live.open, live.volume))
-    gap, relative = first - held["close1"], ratio(volume, held["volume"])
-    return {
-        "gap_percent": 100 * (first / held["close1"] - 1),
-        "gap_atr": ratio(gap, held["atr"]),
-        "rvol20": relative,
+    return {name: getattr(live, name) for name in FIELDS} | {
+        "dollar_volume": now * live.volume,
+        "gap_percent": 100 * (live.open / held["close1"] - 1),
+        "gap_atr": ratio(live.open - held["close1"], held["atr"]),
+        "rvol20": ratio(live.volume, held["volume"]),
         "inside_break_up": yes_or_no(inside & (now > held["high"] * (1 + INSIDE_MARGIN)), now, held["inside"]),
         "inside_break_down": yes_or_no(inside & (now < held["low"] * (1 - INSIDE_MARGIN)), now, held["inside"]),
     }

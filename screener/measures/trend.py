@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from screener.cube.bars import Floats
-from screener.measures import kernels
-from screener.measures.panel import Panel, cached, looked_back
+from screener.cube.bars import Floats, Prices
+from screener.measures import kernels, rolling
+from screener.measures.panel import Changes, Panel, cached, looked_back
 
 TINY = 1e-300  # what nothing is divided by, to give nothing
 
@@ -18,30 +20,26 @@ def true_range(panel: Panel, rows: int) -> Floats:
     return np.maximum(panel.lag("high", 0, rows), before) - np.minimum(panel.lag("low", 0, rows), before)
 
 
-def _ranges(panel: Panel) -> kernels.Source:
-    """The true range, 0 where there is none."""
-    bars = panel.bars
+def _ranges(panel: Panel, fields: Sequence[Prices], out: Floats) -> None:
+    """The true range."""
+    high, low, close = fields
+    # which price is the higher one is exact in float32, and half the memory; their difference is not
+    top, reach = panel.scratch("top", len(out), panel.width), out[:, 0]
+    np.maximum(high[1:], close[:-1], out=top)
+    np.minimum(low[1:], close[:-1], out=reach)
+    np.subtract(top, reach, out=reach)
+    if panel.ragged:
+        np.fmax(reach, panel.nothing, out=reach)
 
-    def ranges(first: int, end: int) -> Floats:
-        before = bars.close[max(first - 1, 0) : end - 1]
-        start = end - len(before)
-        out, bottom = (panel.scratch(name, 1)[: end - first] for name in ("ranges", "bottom"))
-        known, lows = (kernels.after_first(values, len(before))[:, 0] for values in (out, bottom))
-        # which price is the higher one is exact in float32, and half the memory; their difference is not
-        np.copyto(known, np.maximum(bars.high[start:end], before))
-        np.copyto(lows, np.minimum(bars.low[start:end], before))
-        np.subtract(known, lows, out=known)
-        if panel.ragged:
-            np.fmax(out, 0.0, out=out)
-        return out
 
-    return ranges
+def _changes(panel: Panel) -> Changes:
+    return Changes(panel, ["high", "low", "close"], 1, _ranges)
 
 
 @looked_back
 def atr(panel: Panel, length: int, rows: int) -> Floats:
     """Wilder's average true range."""
-    return kernels.sweep(_ranges(panel), panel.depth, panel.starts + 1, rows, series=1, length=length)[:, 0]
+    return _changes(panel).averages(length, rows)[:, 0]
 
 
 @cached
@@ -60,22 +58,17 @@ def daily_range(panel: Panel, length: int, rows: int) -> Floats:
     return kernels.window_mean(100 * (panel.lag("high", 0, needed) / panel.lag("low", 0, needed) - 1), length, rows)
 
 
-def _movement(panel: Panel) -> kernels.Source:
+def _movement(panel: Panel, fields: Sequence[Prices], out: Floats) -> None:
     """How much further up, and down, than the bar before; 0 for the lesser of the two."""
-
-    def movement(first: int, end: int) -> Floats:
-        high, low = (panel.span(name, max(first - 1, 0), end) for name in ("high", "low"))
-        out = panel.scratch("movement", 2)[: end - first]
-        known = kernels.after_first(out, len(high) - 1)
-        np.subtract(high[1:], high[:-1], out=known[:, 0])
-        np.subtract(low[:-1], low[1:], out=known[:, 1])
-        panel.positive(known, 0.0, out=known)
-        up, down = known[:, 0] > known[:, 1], known[:, 1] > known[:, 0]
-        known[:, 0] *= up
-        known[:, 1] *= down
-        return out
-
-    return movement
+    high, low = panel.wide("high", fields[0]), panel.wide("low", fields[1])
+    up, down = out[:, 0], out[:, 1]
+    np.subtract(high[1:], high[:-1], out=up)
+    np.subtract(low[:-1], low[1:], out=down)
+    panel.positive(up, panel.nothing, out=up)
+    panel.positive(down, panel.nothing, out=down)
+    further, less = up > down, down > up
+    up *= further
+    down *= less
 
 
 @looked_back
@@ -84,38 +77,38 @@ def _directional(panel: Panel, length: int, rows: int) -> Floats:
 
     DX = 100 |+DI - -DI| / (+DI + -DI), in which the true range cancels; 0 before the first move, as TA-Lib has it.
     """
-    movement, begins = _movement(panel), panel.starts + length
-    rolling = kernels.Wilder(panel.starts + 1, panel.depth, series=2, length=length, seed=length - 1)
+    movement, begins = Changes(panel, ["high", "low"], 2, _movement), panel.starts + length
+    sums_of = rolling.Wilder(
+        panel.starts + 1, panel.depth, series=2, length=length, seed=length - 1, first=movement.first(length - 1)
+    )
     latest, moved = int(begins.max(initial=0)), np.full((rows, 2, panel.width), np.nan)
 
     def index(first: int, end: int) -> Floats:
         sums = movement(first, end)
-        for row in range(first, end):
-            rolling.add(row, sums[row - first])
-            sums[row - first] = rolling.sums
-        shown = max(first, panel.depth - rows)
-        if shown < end:
-            np.multiply(sums[shown - first :], 1 / length, out=moved[shown - panel.depth : (end - panel.depth) or None])
-        both = np.maximum(sums[:, 0] + sums[:, 1], TINY)
-        out = np.abs(sums[:, 0] - sums[:, 1]) / both
+        sums_of.roll(first, sums)
+        if first >= panel.depth - rows:  # the sweep cuts there
+            np.multiply(sums, 1 / length, out=moved[first - panel.depth : (end - panel.depth) or None])
+        both = sums[:, 0] + sums[:, 1]
+        np.maximum(both, TINY, out=both)
+        apart = np.subtract(sums[:, 0], sums[:, 1], out=sums[:, 0])
+        out = np.divide(np.abs(apart, out=apart), both, out=both)
         if first < latest:
             np.copyto(out, 0.0, where=np.arange(first, end)[:, None] < begins)
         return out[:, None]
 
-    averages = 100 * kernels.sweep(index, panel.depth, begins, rows, series=1, length=length)
+    averages = 100 * rolling.sweep(index, panel.depth, begins, rows, series=1, length=length)
     known = moved[max(rows - panel.depth, 0) :]
     for number in range(2):
-        kernels.without_early(known[:, number], begins, panel.depth)
+        rolling.without_early(known[:, number], begins, panel.depth)
     return np.concatenate([moved, averages], axis=1)
 
 
-@looked_back
 def _average_range(panel: Panel, length: int, rows: int) -> Floats:
-    """The Wilder sum of the true range as the directional indicators take it, seeded a bar early; over `length`."""
-    ranges = kernels.sweep(
-        _ranges(panel), panel.depth, panel.starts + 1, rows, series=1, length=length, seed=length - 1
-    )
-    return ranges[:, 0]
+    """The Wilder average of the true range as the directional indicators take it: seeded a bar earlier than the ATR,
+    so that its seed has lost a `length`th of itself by the ATR's first bar."""
+    lost = _changes(panel).first(length - 1)[:, 0].sum(axis=0) / length**2
+    since = np.arange(panel.depth - rows, panel.depth)[:, None] - (panel.starts + length)
+    return np.asarray(atr(panel, length, rows) - lost * (1 - 1 / length) ** np.maximum(since, 0))
 
 
 def _indicator(panel: Panel, length: int, rows: int, side: int) -> Floats:

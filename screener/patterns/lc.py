@@ -295,6 +295,7 @@ def _pattern(name: str) -> Pattern:
         fire=lambda window: find(name, window),
         distance=None if days is None else lambda window: _to_extended(window, days),
         stop_bar=0,
+        graded=True,
     )
 
 

@@ -30,8 +30,8 @@ def premarket_gap(pre_market_price: Floats, close_before: Floats) -> Signs:
     Both (N,): `stocks_stock.pre_market_price` and the close of the newest completed bar; NaN gives 0.
     """
     gap = pre_market_price / close_before - 1.0
-    # 102 / 100 - 1 is a little more than 0.02, 51 / 50 - 1 a little less.
-    return buys(gap >= PREMARKET_GAP - 1e-12) + sells(gap <= -PREMARKET_GAP + 1e-12)
+    # Prices of 24 bits: 10.2 / 10 - 1 is a little less than 0.02.
+    return buys(gap >= PREMARKET_GAP - 1e-6) + sells(gap <= -PREMARKET_GAP + 1e-6)
 
 
 def _premarket(window: Window) -> Signs:

@@ -24,6 +24,7 @@ class Pattern:
     `base`: confidence before confluence, 0-200. `entry`: at the close, or at a stop order beyond this bar's end.
     `stop_bar`: the stop is the other end of the bar so many bars ago; None: 1.5 ATR14 from the entry.
     `needs`: the bars that it is meant for. `ranked`: the measures of the whole market that it asks for.
+    `graded`: its signals carry the grade of the run's parabolic score.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Pattern:
     stop_bar: int | None = None
     needs: Literal["daily bars", "minute bars", "pre-market price"] = "daily bars"
     ranked: tuple[str, ...] = ()
+    graded: bool = False
 
 
 def buys(found: Flags) -> Signs:

@@ -19,6 +19,7 @@ from screener.cube.bars import date_of
 from screener.patterns import plan
 from screener.patterns.catalogue import PATTERNS, fired
 from screener.patterns.confidence import FACTORS, confidence, factors
+from screener.patterns.parabolic import grade, parabolic_score
 from screener.patterns.pattern import Pattern
 from screener.patterns.window import Flags, Floats, Window
 
@@ -30,7 +31,8 @@ class Signal:
     """One pattern on one ticker. Prices in dollars, size in shares; None = not known.
 
     `confidence`: 0-100. `hit_rate`: of the pattern in the back-test, None under 100 events, with the ends of its
-    95 % interval and the number of events; `provisional`: the bar is of a session that still runs.
+    95 % interval and the number of events; `grade`: of an LC flag, A+ to D; `provisional`: the bar is of a session that
+    still runs.
     """
 
     ticker: str
@@ -51,6 +53,7 @@ class Signal:
     hit_rate_high: float | None
     hit_events: int
     hit_horizon: int | None
+    grade: str | None
     provisional: bool
 
 
@@ -67,6 +70,8 @@ class Signals:
     atr: Floats
     confidence: Floats
     agreeing: tuple[Flags, Flags, Flags]
+    score: Floats
+    """Parabolic, NaN where the pattern is not graded or the score not known."""
 
     def __len__(self) -> int:
         return len(self.column)
@@ -90,6 +95,7 @@ class Signals:
             confidence=round(float(self.confidence[index]), 2),
             confluence=tuple(word for word, held in zip(FACTORS, self.agreeing, strict=True) if held[index]),
             **_of(rate),
+            grade=None if np.isnan(self.score[index]) else grade(float(self.score[index])),
             provisional=bars.provisional is not None and bool(bars.provisional[column]),
         )
 
@@ -97,8 +103,13 @@ class Signals:
         return [self.row(index, rates) for index in range(len(self))]
 
 
-def find(window: Window, names: Sequence[str], risk: Risk, *, session: str = "regular") -> Signals:
-    """Return what fired on the newest row. `session`: "pre", "regular" or "post", where its prices are from."""
+def find(
+    window: Window, names: Sequence[str], risk: Risk, *, session: str = "regular", price: Floats | None = None
+) -> Signals:
+    """Return what fired on the newest row.
+
+    `session`: "pre", "regular" or "post", where its prices are from. `price`: to enter at, if not at the close.
+    """
     signs = [fired(name, window)[-1] for name in names]
     hits = [np.flatnonzero(one) for one in signs]
     pattern = np.repeat(np.arange(len(names)), [len(columns) for columns in hits])
@@ -107,6 +118,7 @@ def find(window: Window, names: Sequence[str], risk: Risk, *, session: str = "re
     side = np.sign(np.concatenate([*found, np.empty(0)]).astype(np.float64))
     kinds = [PATTERNS[name] for name in names]
     entry, stop = _levels(window, kinds, pattern, column, side)
+    entry = entry if price is None else price[column]
     atr = _newest(window, "atr14", column)
     agreeing = factors(side, *(_newest(window, name, column) for name in ("rvol20", "ema20", "ema50", "rsi14")))
     base = np.array([float(kind.base) for kind in kinds])[pattern]
@@ -120,7 +132,15 @@ def find(window: Window, names: Sequence[str], risk: Risk, *, session: str = "re
         atr=atr,
         confidence=confidence(base, agreeing, session),
         agreeing=agreeing,
+        score=_scores(window, kinds, pattern, column),
     )
+
+
+def _scores(window: Window, kinds: Sequence[Pattern], pattern: Columns, column: Columns) -> Floats:
+    graded = np.array([kind.graded for kind in kinds], bool)[pattern]
+    if not graded.any():
+        return np.full(len(column), np.nan)
+    return np.where(graded, parabolic_score(window)[-1, column], np.nan)
 
 
 def _levels(

@@ -19,9 +19,21 @@ SELECT ticker, session_date, open, high, low, close, volume FROM stocks_daily_ba
 SELECT ticker, session_date, open, high, low, close, volume FROM stocks_daily_bar
 WHERE ticker = :ticker ORDER BY session_date
 
--- A correction moves at least one sum: the prices count by 1, 2, 3 and 5, so that two of a bar changed for each other show.
--- name: daily_bar_marks
-SELECT ticker, COUNT(*), MAX(session_date), SUM(open + 2 * high + 3 * low + 5 * close), SUM(COALESCE(volume, -1))
+-- A correction moves a sum. The prices count by 1, 2, 3 and 5, so that two of a bar changed for each other show; bars by
+-- their day, so that what one lost and another won shows, and a bar that belongs to another day. The plus keeps SQLite
+-- from the index: bars were written day by day, it would look for each of a ticker's in another page.
+-- name: daily_bar_marks sqlite
+SELECT
+    ticker, COUNT(*), MAX(session_date),
+    SUM((open + 2 * high + 3 * low + 5 * close) * (1 + CAST(julianday(session_date) AS INTEGER) % 97)),
+    SUM(COALESCE(volume, -1))
+FROM stocks_daily_bar GROUP BY +ticker
+
+-- name: daily_bar_marks postgresql
+SELECT
+    ticker, COUNT(*), MAX(session_date),
+    SUM((open + 2 * high + 3 * low + 5 * close) * (1 + MOD(session_date - DATE '2000-01-01', 97))),
+    SUM(COALESCE(volume, -1))
 FROM stocks_daily_bar GROUP BY ticker
 
 -- name: daily_bars_seq
@@ -31,5 +43,7 @@ SELECT seq FROM change_marker WHERE source = 'daily_bars'
 SELECT ticker FROM stocks_stock WHERE NOT is_listed
 
 -- name: quotes_since
-SELECT ticker, current_price, open_price, days_high, days_low, volume, price_time, metrics_updated_at, change_seq
+SELECT
+    ticker, current_price, open_price, days_high, days_low, volume, price_time, metrics_updated_at, previous_close,
+    change_seq
 FROM stocks_stock WHERE change_seq > :seq AND current_price IS NOT NULL

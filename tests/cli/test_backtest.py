@@ -113,3 +113,8 @@ def test_todays_value_for_the_past_is_labelled(table: Run) -> None:
 
 def test_a_database_without_bars_says_what_to_do(here: Run, sqlite_file: Path) -> None:
     here("backtest", "nr7").fails(2, "no daily bars", "scanner daily")
+
+
+def test_a_pattern_of_minutes_is_refused_for_the_past(table: Run) -> None:
+    done = table("backtest", "intraday_momentum")
+    assert done.code == 2 and "only today's intraday_momentum is known" in done.err

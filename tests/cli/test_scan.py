@@ -70,6 +70,9 @@ def test_a_mistake_is_shown_to_a_person_with_a_caret(folder: Path, here: Run, mo
         (("close > 1", "--on", "2020-01-01"), "they reach from"),
         (("close > 1", "--on", "yesterday"), "scan: "),
         (("close > 1", "--top", "3"), "give order_by"),
+        ((UP, "--max-age-s", "60", "--closed"), "--max-age-s: completed bars are not fetched"),
+        ((UP, "--max-age-s", "60", "--on", "2026-11-20"), "max_age_s: nothing is fetched for the past"),
+        (("save", "x", UP, "--every", "minute", "--max-age-s", "9"), "a scheduled scan fetches nothing"),
     ],
 )
 def test_what_cannot_be_run_is_one_line(folder: Path, here: Run, arguments: tuple[str, ...], words: str) -> None:

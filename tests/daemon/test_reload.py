@@ -36,7 +36,7 @@ def test_every_section_says_whom_its_change_concerns_and_no_row_is_of_a_key_that
         (Settings(prices=Prices(enabled=False)), set()),
         (Settings(metrics=Metrics(interval_s=60)), {"metrics"}),
         (Settings(metrics=Metrics(concurrency=2)), {"metrics", "daily"}),
-        (Settings(network=Network(max_requests_per_s=9)), {"prices", "metrics", "daily", "proxies"}),
+        (Settings(network=Network(max_requests_per_s=9)), {"prices", "metrics", "daily", "proxies", "screener"}),
         (Settings(proxies=Proxies(wanted=9)), {"proxies", "metrics"}),
         (Settings(market=Market(close="15:00")), {"prices", "metrics", "daily", "recorder", "screener"}),
         (Settings(market=Market(linger_s=5)), set()),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import RetryLater
-from net.budget import Budget, Lane, given_back, praised, quiet_s, refused, reserved
+from net.budget import Budget, Lane, given_back, idle_in_s, praised, quiet_s, refused, reserved
 
 ROOT = Path(__file__).parents[2]
 HAMMER = """
@@ -281,3 +281,10 @@ def test_three_processes_share_the_rate_fairly_and_a_killed_one_leaves_its_share
     assert all(late - early >= (40 / 40.0) - 0.2 for early, late in zip(times_s, times_s[41:], strict=False))
     # Nobody starved: when each had sent ten, no one had had to wait for more than a few rounds of the others.
     assert [len(each) for each in sent] == [10, 20, 20]
+
+
+def test_a_slot_is_idle_when_it_has_passed_and_nobody_took_it() -> None:
+    taken = Lane(rate_per_s=2.0, next_free_s=100.0, used_at_s=99.5)
+    assert [idle_in_s(taken, now_s=now_s) for now_s in (99.5, 100.0, 100.5, 101.0)] == [1.0, 0.5, 0.0, -0.5]
+    assert idle_in_s(Lane(rate_per_s=2.0), now_s=0.1) <= 0.0  # nobody has ever asked
+    assert idle_in_s(taken, now_s=10.0) == 0.0  # the machine was started anew

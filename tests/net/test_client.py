@@ -1,13 +1,15 @@
 import asyncio
 import gzip
+import re
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 import trustme
-from curl_cffi import Curl
+from curl_cffi import Curl, CurlOpt
 
 from core.errors import Unreachable
 from net import client
@@ -284,6 +286,33 @@ async def test_the_phase_of_a_failure_is_told(server: Upstream, crowd: CrowdClie
         with pytest.raises(NoAnswer) as caught:
             await stranger.get(URL, proxy=server.url)
     assert (caught.value.code, caught.value.secured) == (60, False)
+
+
+async def test_what_a_few_roots_do_not_sign_is_asked_for_by_all_before_it_is_called_wrong(
+    server: Upstream, other_trust: Trust, practice_trust: Trust
+) -> None:
+    """And from then on by all: the upstream has another root."""
+    roots = {"ca_path": other_trust.ca_path, "whole_ca_path": practice_trust.ca_path}
+    async with CrowdClient(**roots, keeps_connections=False) as few:
+        for expected in (2, 3):
+            assert (await few.get(URL, proxy=server.url)).status == 200
+            assert len(server.connects) == expected
+    async with CrowdClient(ca_path=other_trust.ca_path, whole_ca_path=other_trust.ca_path) as stranger:
+        with pytest.raises(NoAnswer) as caught:
+            await stranger.get(URL, proxy=server.url)
+    assert caught.value.code == 60
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="libcurl has no folder of roots there")
+async def test_the_systems_own_folder_of_roots_is_not_believed(
+    server: Upstream, practice_trust: Trust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = bytearray()
+    talking = {CurlOpt.VERBOSE: 1, CurlOpt.DEBUGFUNCTION: lambda _kind, text: told.extend(text)}
+    monkeypatch.setattr(client, "NO_OTHER_ROOTS", {**client.NO_OTHER_ROOTS, **talking})
+    async with CrowdClient(ca_path=practice_trust.ca_path) as crowd:
+        await crowd.get(URL, proxy=server.url)
+    assert re.findall(rb"CA(?:file|path): (.+)", told) == [str(practice_trust.ca_path).encode(), b"/dev/null"]
 
 
 async def test_a_proxy_that_hangs_costs_no_more_than_its_time(server: Upstream, crowd: CrowdClient) -> None:

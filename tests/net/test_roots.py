@@ -28,7 +28,15 @@ async def test_a_request_is_verified_by_it(practice_market: PracticeMarket, tmp_
         assert (await client.get("https://fc.yahoo.com/", proxy=practice_market.proxy_url)).status == 404
 
 
-async def test_where_a_host_cannot_be_asked_all_roots_stay(tmp_path: Path) -> None:
+async def test_a_host_that_cannot_be_asked_leaves_the_others(practice_market: PracticeMarket, tmp_path: Path) -> None:
+    proxy = practice_market.proxy_url
+    trust = build_trust(ca_file=str(practice_market.ca_file), state_dir=tmp_path)
+    path = await few_roots((HOSTS[0], "nobody.invalid"), trust=trust, proxy=proxy, state_dir=tmp_path)
+    assert path.read_text().split() == practice_market.ca_file.read_text().split()
+    practice_market.server.refused_hosts.clear()
+
+
+async def test_where_no_host_can_be_asked_all_roots_stay(tmp_path: Path) -> None:
     trust = build_trust(ca_file="", state_dir=tmp_path)
     server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
     async with server:

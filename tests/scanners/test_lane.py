@@ -10,10 +10,9 @@ import pytest
 
 from core.errors import Unreachable
 from core.tasks import cancel_all
-from net.budget import Lane
 from net.client import HttpClient
 from scanners.context import Context
-from scanners.lane import DirectLane, Stopped, idle_in_s
+from scanners.lane import DirectLane, Stopped
 from tests.fix_clock import FakeClock
 from tests.fix_scanners import ShiftedClock, Stage, eventually
 from yahoo.session import BatchRefused, RateLimited
@@ -196,13 +195,6 @@ async def test_a_stop_ends_the_wait_for_a_slot(still_stage: Stage) -> None:
         context.stop.set()
         with pytest.raises(Stopped):
             await asyncio.wait_for(asking, 2)
-
-
-def test_a_slot_is_idle_when_it_has_passed_and_nobody_took_it() -> None:
-    taken = Lane(rate_per_s=2.0, next_free_s=100.0, used_at_s=99.5)
-    assert [idle_in_s(taken, now_s=now_s) for now_s in (99.5, 100.0, 100.5, 101.0)] == [1.0, 0.5, 0.0, -0.5]
-    assert idle_in_s(Lane(rate_per_s=2.0), now_s=0.1) <= 0.0  # nobody has ever asked
-    assert idle_in_s(taken, now_s=10.0) == 0.0  # the machine was started anew
 
 
 async def test_a_patient_lane_asks_only_when_nobody_else_does_and_costs_the_others_nothing(still_stage: Stage) -> None:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from core.settings import Daily, Database, Screener, Settings, State
+from screener.cube.build import Stopped
 from screener.expressions.errors import ExpressionError
 from screener.jobs.request import read_request
 from screener.service import Service, new_id
@@ -87,8 +88,16 @@ def test_hit_rates_are_counted_once_a_session_and_known_to_the_next_process(serv
 
 
 def test_a_process_that_ends_counts_no_rates_and_begins_no_scan(service: Service, keeper: Writer) -> None:
+    service.store.closed()
     service.stop()
     service.renew_rates()
     assert service.rates == {} and not (Path(service.settings.state.dir) / "hit_rates.json").exists()
     outcome = service.run(read_request({"expression": "close > 0"}), scan_id="scan_x", load=service.store.closed)
     assert (outcome.status, outcome.results) == ("cancelled", [])
+
+
+def test_a_process_that_ends_gives_up_the_cube_that_it_builds(service: Service, keeper: Writer) -> None:
+    service.stop()
+    with pytest.raises(Stopped):
+        service.run(read_request({"expression": "close > 0"}), scan_id="scan_x", load=service.store.closed)
+    assert not (Path(service.settings.state.dir) / "cube" / "current").exists()

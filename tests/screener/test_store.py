@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.settings import Daily, Database, Settings, State
+from core.settings import Daily, Database, Risk, Settings, State
 from screener.expressions.check import check
 from screener.expressions.evaluate import matches
+from screener.jobs.detail import of_patterns
 from screener.store import FIELDS, Store
 from storage.daily_bars import write_daily_bars
 from storage.writer import Writer
 from tests.fix_scans import daily_bars, fill
 from tests.fix_storage import NOON, OPENS_AT, StillClock
+from tests.screener.test_intraday import kept
 
 FRIDAY = date(2026, 11, 20)
 CLOSES = {"A": [10.0, 11.0, 12.0], "B": [20.0, 19.0, 18.0]}
@@ -98,3 +100,22 @@ def test_the_running_sessions_prices_are_provisional_newest_bars(
 
 def test_an_empty_database_is_an_empty_market(settings: Settings, open_store: Callable[[], Store]) -> None:
     assert open_store().live().tickers == 0
+
+
+def test_patterns_of_the_premarket_and_of_minutes_come_from_the_table_and_from_the_files(
+    filled: Writer, open_store: Callable[[], Store], settings: Settings
+) -> None:
+    change(filled, "A", current_price=12.0, price_time=OPENS_AT - timedelta(days=2), pre_market_price=12.3)
+    change(filled, "B", current_price=18.0, price_time=OPENS_AT - timedelta(days=2), pre_market_price=17.0)
+    kept(Path(settings.state.dir), {"B": [20, 19, 18, 17, 16, 15]})
+    store = open_store()
+    assert held(store, "premarket_gap") == ["A", "B"]
+    assert held(store, "premarket_gap > 0 and not intraday_momentum < 0") == []
+    assert held(store, "intraday_momentum < 0 and premarket_gap < 0") == ["B"]
+    assert held(store, "not known(intraday_momentum)") == ["A"]
+    market = store.closed()
+    told = of_patterns(Risk(), {})(market, np.arange(2), ["premarket_gap", "intraday_momentum"])
+    signals = {(ticker, one["pattern"]): one for ticker, all_ in told.items() for one in all_["signals"]}
+    assert (signals["A", "premarket_gap"]["entry"], signals["A", "premarket_gap"]["direction"]) == (12.3, "BUY")
+    assert signals["A", "premarket_gap"]["confidence"] == 43.75, "125 x 0.7 / 2"
+    assert signals["B", "intraday_momentum"]["direction"] == "SELL"

@@ -15,6 +15,7 @@ from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from core.clock import SystemClock
+from core.errors import RetryLater
 from core.notify import Notifier
 from core.settings import Daily, Database, Screener, Settings, State
 from screener.service import Service
@@ -229,3 +230,38 @@ def test_hit_rates_wait_for_the_whole_session(engine: Engine, keeper: Writer, se
     finish_run(keeper, run, status="complete", updated=2, failed=0, skipped=0, detail={}, at=NOON)
     engine.renew_rates()
     assert file.exists()
+
+
+async def test_a_hundred_scans_asked_for_at_once_all_end_with_their_own_answer(
+    engine: Engine, keeper: Writer, database: Database_
+) -> None:
+    for number in range(100):
+        scans.ask(keeper, f"scan_{number:03}", {"expression": f"close > {number}"}, name=None, at=NOON)
+    await stepped(engine, database, "scan_099")
+    await engine.finish()
+    signals = {row["id"]: (row["status"], row["signals"]) for row in scans.read_scans(database, limit=200)}
+    assert signals == {f"scan_{n:03}": ("complete", (n < 12) + (n < 18)) for n in range(100)}
+
+
+async def test_while_the_database_is_away_the_engine_waits_and_goes_on_when_it_is_back(
+    settings: Settings, keeper: Writer, database: Database_, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans.ask(keeper, "scan_x", UP, name=None, at=NOON)
+    stop, looks, waiting = asyncio.Event(), count(1), scans.waiting
+
+    def away_at_first(engine: Database_) -> tuple[bool, list[str]]:
+        if next(looks) <= 3:
+            raise RetryLater("the database is away")
+        return waiting(engine)
+
+    class Until(StillClock):
+        async def sleep(self, duration_s: float) -> None:
+            await asyncio.to_thread(lambda: None)
+            if scans.read_scan(database, "scan_x")["status"] == "complete":
+                stop.set()
+
+    monkeypatch.setattr(scans, "waiting", away_at_first)
+    with capture_logs() as lines:
+        await main(settings, stop, Notifier(None), Until())
+    events = [line["event"] for line in lines]
+    assert events.count("screener_waits") == 3 and "screener_stopped" in events

@@ -59,22 +59,47 @@ def test_the_bars_of_chosen_tickers_come_by_date(filled: Writer, reader: Engine)
     assert found == {"A": DAYS, "NONE": []}
 
 
-def test_a_mark_tells_how_many_bars_the_newest_and_what_they_add_up_to(filled: Writer, reader: Engine) -> None:
-    marks = {
-        ticker: (bars, as_date(newest), prices, volumes) for ticker, bars, newest, prices, volumes in read_marks(reader)
-    }
-    a_bar = 10 + 2 * 12 + 3 * 9  # without its close
-    assert marks == {
-        "A": (3, DAYS[2], 3 * a_bar + 5 * (10 + 11 + 12), 300),
-        "B": (1, DAYS[2], a_bar + 5 * 11, -1),
-    }
+def marks(reader: Engine) -> dict[str, tuple[Any, ...]]:
+    return {ticker: (bars, as_date(newest), *sums) for ticker, bars, newest, *sums in read_marks(reader)}
 
 
-def test_a_high_and_a_low_exchanged_move_the_mark(filled: Writer, reader: Engine) -> None:
-    before = read_marks(reader)
+def test_a_mark_tells_how_many_bars_the_newest_and_the_sum_of_volumes(filled: Writer, reader: Engine) -> None:
+    found = {ticker: (bars, newest, volumes) for ticker, (bars, newest, _, volumes) in marks(reader).items()}
+    assert found == {"A": (3, DAYS[2], 300), "B": (1, DAYS[2], -1)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "high = low, low = high WHERE session_date = :second",
+        "close = close + 0.0001 WHERE session_date = :second",
+        "close = CASE session_date WHEN :first THEN close + 0.01 ELSE close - 0.01 END WHERE session_date < :third",
+        "close = 21 - close WHERE session_date < :third",
+        "session_date = :before WHERE session_date = :first",
+        "open = open / 2, high = high / 2, low = low / 2, close = close / 2, volume = volume * 2 WHERE 1 = 1",
+        "volume = 101 WHERE session_date = :second",
+    ],
+    ids=[
+        "swapped in a bar",
+        "by little",
+        "one wins what the other loses",
+        "two days swapped",
+        "re-dated",
+        "split",
+        "volume",
+    ],
+)
+def test_bars_written_anew_with_the_same_count_and_newest_day_move_the_mark(
+    filled: Writer, reader: Engine, change: str
+) -> None:
+    before = marks(reader)
+    days = dict(zip(("first", "second", "third", "before"), [*DAYS, date(2026, 11, 18)], strict=True))
     with filled.transaction(source="daily_bars") as tx:
-        tx.connection.execute(text("UPDATE stocks_daily_bar SET high = low, low = high WHERE ticker = 'B'"))
-    assert sorted(read_marks(reader))[1] != sorted(before)[1]
+        given = {key: parameter(day, tx.dialect) for key, day in days.items() if f":{key}" in change}
+        tx.connection.execute(text(f"UPDATE stocks_daily_bar SET {change} AND ticker = 'A'"), given)
+    after = marks(reader)
+    assert after["B"] == before["B"] and after["A"][:2] == before["A"][:2]
+    assert after["A"][3] != before["A"][3] or abs(after["A"][2] / before["A"][2] - 1) > 1e-9
 
 
 def test_each_write_of_bars_moves_their_number(writer: Writer, reader: Engine) -> None:
@@ -93,7 +118,7 @@ def test_dropped_tickers_are_told(writer: Writer, reader: Engine) -> None:
 
 
 PRICED = """UPDATE stocks_stock SET current_price = 11, open_price = 10, days_high = 12, days_low = 9, volume = 500,
-    price_time = :at, metrics_updated_at = :day_at, change_seq = :seq WHERE ticker = :ticker"""
+    previous_close = 10.5, price_time = :at, metrics_updated_at = :day_at, change_seq = :seq WHERE ticker = :ticker"""
 
 
 def price(writer: Writer, ticker: str, *, at: datetime, day_at: datetime | None, seq: int) -> None:
@@ -119,11 +144,25 @@ def test_a_quote_counts_for_the_session_of_its_price(writer: Writer, reader: Eng
     price(writer, "C", at=yesterday, day_at=NOON, seq=7)
     rows, _ = read_quotes_since(reader, 0)
     found = quotes_of_session(rows, opens_at=OPENS_AT, dialect=reader.dialect.name)
-    assert sorted(found) == [("A", 10, 12, 9, 11, 500, True), ("B", 11, 12, 9, 11, None, False)]
+    assert sorted(found) == [("A", 10, 12, 9, 11, 500, 10.5), ("B", 11, 12, 9, 11, None, None)]
+
+
+AT = datetime(2026, 11, 23, 15, tzinfo=UTC)
+
+
+def of_session(*quote: Any) -> tuple[Any, ...]:
+    """(price, open, high, low, volume, when the metrics were written) of a ticker that traded at AT."""
+    *numbers, day_at = quote
+    (found,) = quotes_of_session([("A", *numbers, AT, day_at, 10.5, 1)], opens_at=OPENS_AT, dialect="postgresql")
+    return found[1:]
 
 
 def test_a_price_beyond_the_range_told_widens_it() -> None:
-    at = datetime(2026, 11, 23, 15, tzinfo=UTC)
-    rows = [("A", 13.0, 10.0, 12.0, 9.0, 5, at, at, 1), ("B", 8.0, None, None, None, None, at, None, 2)]
-    found = quotes_of_session(rows, opens_at=OPENS_AT, dialect="postgresql")
-    assert found == [("A", 10, 13, 9, 13, 5, True), ("B", 8, 8, 8, 8, None, False)]
+    assert of_session(13.0, 10.0, 12.0, 9.0, 5, AT) == (10, 13, 9, 13, 5, 10.5)
+    assert of_session(8.0, None, None, None, None, AT) == (8, 8, 8, 8, None, 10.5)
+
+
+def test_yesterdays_open_and_volume_do_not_pass_for_todays() -> None:
+    """The metrics of 9:30:10 still hold them of a ticker whose first trade comes at 9:31."""
+    assert of_session(11.0, 9.5, 11.0, 11.0, 900_000, AT) == (11, 11, 11, 11, None, 10.5)
+    assert of_session(11.0, 11.0, 11.0, 11.0, 300, OPENS_AT) == (11, 11, 11, 11, 300, 10.5)

@@ -4,7 +4,7 @@ from datetime import date
 
 import numpy as np
 
-from screener.cube.bars import Bars, align, date_of, day_number, empty, put
+from screener.cube.bars import Bars, align, date_of, day_number, empty, fill, group_starts, put
 from tests.fix_screener import FIRST_DAY, walk, walked
 
 
@@ -69,3 +69,17 @@ def test_the_market_as_it_was_on_a_past_day_is_aligned_anew() -> None:
 def test_the_newest_day_of_no_bars_is_0() -> None:
     assert align([]).newest_day == 0 and empty(["A"], 3).newest_day == 0
     assert walked(3).newest_day == FIRST_DAY + 400
+
+
+def test_bars_in_any_order_are_filled_in_by_ticker_and_day() -> None:
+    given = [(1, 7, 70.0), (0, 3, 3.0), (1, 9, 90.0), (1, 8, 80.0)]  # (column, day, close)
+    columns, days, closes = (np.array(part) for part in zip(*given, strict=True))
+    prices = np.tile(closes, (4, 1)).astype(np.float32)
+    bars = fill(["A", "B", "C"], 2, columns.astype(np.int32), days.astype(np.int32), prices, closes)
+    assert bars.counts.tolist() == [1, 2, 0] and bars.session.tolist() == [[0, 8, 0], [3, 9, 0]]
+    assert bars.close[:, 1].tolist() == [80, 90] and bars.volume[1, 0] == 3 and np.isnan(bars.close[:, 2]).all()
+
+
+def test_a_run_of_equals_is_one_group() -> None:
+    assert group_starts(np.array([3, 3, 4, 9, 9, 9])).tolist() == [0, 2, 3]
+    assert group_starts(np.array([], np.int32)).tolist() == []

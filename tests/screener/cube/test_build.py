@@ -13,7 +13,8 @@ from core.files import FileLock
 from market.universe import Listing
 from screener.cube import build, files
 from screener.cube.bars import Bars, date_of
-from screener.cube.build import by_liquidity, keep_current, renew
+from screener.cube.build import keep_current, renew
+from storage.bar_rows import BarRow
 from storage.daily_bars import DailyBar, write_daily_bars
 from storage.universe import load_universe
 from storage.writer import Writer
@@ -148,13 +149,60 @@ def test_two_do_not_build_at_once(filled: Writer, reader: Engine, tmp_path: Path
     assert files.read(tmp_path) is None
 
 
+def test_a_building_that_is_stopped_leaves_the_cube_as_it_was(filled: Writer, reader: Engine, tmp_path: Path) -> None:
+    held = keep_current(tmp_path, reader, rows=3)
+    for again in ([bar("A", 4, 14)], history("B", [1, 2, 3])):  # a column, and all of them
+        write_daily_bars(filled, again)
+        with pytest.raises(build.Stopped):
+            keep_current(tmp_path, reader, rows=3, stopped=lambda: True)
+        found = files.read(tmp_path)
+        assert found is not None and found.number == held.number
+    assert keep_current(tmp_path, reader, rows=3).number == held.number + 1
+
+
+def rings(rows: int, **closes: list[float]) -> build.Rings:
+    """Taken in by twos: a ticker's bars come in several batches."""
+    found = build.Rings(list(closes), rows)
+    bars: list[BarRow] = [
+        (name, f"2026-11-{day:02}", x, x, x, x, 10) for name, held in closes.items() for day, x in enumerate(held, 1)
+    ]
+    for first in range(0, len(bars), 2):
+        found.take(bars[first : first + 2])
+    return found
+
+
+def test_a_ring_holds_the_newest_bars_in_order_however_many_there_were() -> None:
+    found = rings(3, A=[1, 2], B=[1, 2, 3, 4, 5, 6, 7], C=[], D=[1, 2, 3])
+    bars = found.bars(np.array([1, 0, 3, 2]))
+    assert [column(bars, ticker) for ticker in "ABCD"] == [[1, 2], [5, 6, 7], [], [1, 2, 3]]
+    assert bars.tickers == ("B", "A", "D", "C") and bars.counts.tolist() == [3, 2, 3, 0]
+    assert [str(date_of(int(day))) for day in bars.session[:, 0]] == ["2026-11-05", "2026-11-06", "2026-11-07"]
+    assert found.taken == 12 and found.refused == 0
+
+
+def test_a_ring_may_turn_more_than_once_in_a_batch() -> None:
+    found = build.Rings(["A"], 2)
+    found.take([("A", f"2026-11-{day:02}", day, day, day, day, 10) for day in range(1, 8)])
+    assert column(found.bars(np.array([0])), "A") == [6, 7]
+
+
+def test_a_gap_that_was_filled_later_stands_in_its_place(filled: Writer, reader: Engine) -> None:
+    write_daily_bars(filled, [bar("A", 5, 15), bar("A", 4, 14), bar("B", 3, 23)])
+    write_daily_bars(filled, [bar("B", 2, 22)])
+    for ticker, closes in {"A": [13, 14, 15], "B": [21, 22, 23]}.items():
+        assert column(renew(None, reader, rows=3).bars, ticker) == closes
+
+
+def test_tickers_whose_bars_came_out_of_order_are_to_be_given_again() -> None:
+    found = rings(3, A=[1, 2], B=[1, 2, 3, 4])
+    found.take([("B", "2026-11-02", 9, 9, 9, 9, 10)])
+    assert found.jumbled() == ["B"]
+    found.take([("B", f"2026-11-{day:02}", day, day, day, day, 10) for day in (1, 2, 3, 4)])
+    assert found.taken == 6 and column(found.bars(np.array([0, 1])), "B") == [2, 3, 4]
+
+
 def test_an_unknown_turnover_comes_last() -> None:
-    bars = build.fill(
-        ["A", "B", "C"],
-        1,
-        np.array([2, 0, 1], np.int32),
-        np.array([5, 5, 5], np.int32),
-        np.ones((4, 3), np.float32),
-        np.array([7.0, np.nan, 9.0]),
-    )
-    assert by_liquidity(bars).tolist() == [1, 2, 0]
+    found = build.Rings(["A", "B", "C"], 1)
+    for ticker, volume in {"A": None, "B": 9, "C": 7}.items():
+        found.take([(ticker, "2026-11-20", 1, 1, 1, 1, volume)])
+    assert found.by_liquidity().tolist() == [1, 2, 0]

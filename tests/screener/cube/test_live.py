@@ -65,3 +65,26 @@ def test_a_market_of_no_bars_at_all_takes_prices_too() -> None:
     assert bars.rows == 0
     found = with_live(bars, with_quotes(nothing_yet(1, TODAY), PLACE, [("T0", 1.0, 1.0, 1.0, 1.0, 1, True)]))
     assert isinstance(found, Bars) and [getattr(found, name).shape for name in ARRAYS] == [(1, 1)] * 6
+
+
+def at_prices(closes: list[float], *quotes: tuple[float, float | None]) -> list[bool]:
+    """Which tickers count, of (price, close before as told) beside these newest closes."""
+    told = [(f"T{n}", price, price, price, price, 10, before) for n, (price, before) in enumerate(quotes)]
+    live = with_quotes(nothing_yet(len(closes), TODAY), PLACE, told)
+    return list(live.in_units_of(np.array(closes, np.float32)).known)
+
+
+def test_a_ticker_that_was_split_this_morning_waits_for_its_rewritten_history() -> None:
+    assert at_prices([100.0, 100.0, 100.0], (50.5, 50.0), (1010.0, 1000.0), (80.0, 80.0)) == [False, False, False]
+
+
+def test_a_move_of_the_price_is_no_split_once_the_close_before_is_told() -> None:
+    assert at_prices([100.0, 100.0, 100.0], (45.0, 100.0), (230.0, 100.0), (101.0, 99.0)) == [True, True, True]
+
+
+def test_a_price_twice_or_half_the_last_close_waits_for_the_close_before() -> None:
+    assert at_prices([100.0, 100.0, 100.0], (50.0, None), (200.0, None), (70.0, None)) == [False, False, True]
+
+
+def test_a_ticker_without_completed_bars_has_no_units_to_differ_in() -> None:
+    assert at_prices([np.nan], (50.0, 50.0)) == [True]

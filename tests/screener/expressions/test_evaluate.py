@@ -110,7 +110,20 @@ def test_a_halted_ticker_is_not_ranked_with_those_of_today() -> None:
 def test_over_a_range_a_ranking_is_within_the_session() -> None:
     market = market_of({"A": [10, 11, 12], "B": [20, 9, 18]})
     order = check("rank(close)", market.vocabulary, want="number")
-    assert values(order, market, rows=3, by_session=True).tolist() == [[2, 1], [1, 2], [2, 1]]
+    assert values(order, market, rows=3).tolist() == [[2, 1], [1, 2], [2, 1]]
+
+
+def test_the_place_of_an_earlier_bar_is_that_on_its_day_now_and_over_a_range_and_then() -> None:
+    """B did not trade on the day before the newest: its bar before is of the day of the others' second last."""
+    market = market_of({"A": [10, 30, 12, 9], "B": [11, 20, 19, 18], "C": [9, 25, 11, 10]})
+    market.bars.session[:3, 1] -= 1
+    place = check("prev(rank(close))", market.vocabulary, want="number")
+    assert values(place, market).tolist() == [[1, 3, 2]], "B among 30, 19, 25; the others among themselves"
+    assert values(place, market, rows=2)[-1].tolist() == [1, 3, 2]
+    then = market.until(market.bars.newest_day)
+    assert values(place, then).tolist() == [[1, 3, 2]]
+    ordered = check("rank(close)", market.vocabulary, want="number")
+    assert values(ordered, market, rows=3)[:, 1].tolist() == [1, 3, 1]
 
 
 def test_numbers_are_finite_or_not_known() -> None:

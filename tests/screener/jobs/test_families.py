@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from screener.jobs.families import FLAGS_AS, Measures, Patterns, arms, families
 from screener.jobs.market import Market
@@ -49,16 +50,17 @@ def test_no_name_means_two_things() -> None:
     assert set(CATALOGUE).isdisjoint(PATTERNS)
 
 
-def test_minervini_ranks_among_the_whole_market_however_it_is_cut() -> None:
-    """The first block holds the 256 strongest of 2,400: each is among the best ninth, so each has a rating above 70."""
-    bars = leaders(256, others=2144)
-    assert len(blocks(bars.width)) > 1
-    assert Patterns().compute(bars, ["minervini"], 1)["minervini"][-1].tolist() == [1.0] * 256 + [0.0] * 2144
+def test_minervini_ranks_among_the_whole_market_however_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first block holds the 30 strongest of 300: each is among the best tenth, so each has a rating above 70."""
+    monkeypatch.setattr(blocks, "__kwdefaults__", {"size": 30})
+    bars = leaders(30, others=270)
+    assert len(blocks(bars.width)) == 10
+    assert Patterns().compute(bars, ["minervini"], 1)["minervini"][-1].tolist() == [1.0] * 30 + [0.0] * 270
     market = Market(bars, families(), None)
     distance = arms()["minervini"](market)
-    assert distance is not None and (distance.distance[:256] == 0).all() and (distance.distance[256:] > 0).all()
+    assert distance is not None and (distance.distance[:30] == 0).all() and (distance.distance[30:] > 0).all()
     past = compiled("minervini", bars)
-    assert past.fire(Window.last(bars.columns(slice(0, 256)))).all(), "a back-test looks at one block at a time"
+    assert past.fire(Window.last(bars.columns(slice(0, 30)))).all(), "a back-test looks at one block at a time"
 
 
 def test_a_flag_that_is_a_pattern_by_another_name_is_as_far_as_that() -> None:

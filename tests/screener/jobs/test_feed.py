@@ -21,4 +21,6 @@ def test_fetched_columns_take_their_places_and_the_others_stay() -> None:
 
 
 def test_without_a_feed_nothing_is_stale() -> None:
-    assert not NoFeed().stale(BARS).any() and NoFeed().fetch(BARS) is BARS
+    feed = NoFeed()
+    assert not feed.stale(BARS, max_age_s=60.0).which.any() and feed.fetch(BARS, lambda: True) is BARS
+    feed.close()

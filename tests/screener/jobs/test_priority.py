@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from screener.jobs.priority import Armed, accuracy, both, either, in_order, share_needed, tier_at
+from screener.jobs.priority import Armed, accuracy, both, either, in_order, share_needed, tiers
 
 NAN = float("nan")
 INF = float("inf")
@@ -39,10 +39,10 @@ def test_every_ticker_has_one_place_whatever_is_known_of_it(count: int, seed: in
 
 @pytest.mark.parametrize("total", [3, 10, 8782])
 def test_no_tier_is_empty(total: int) -> None:
-    tiers = [tier_at(position, total) for position in range(total)]
-    assert set(tiers) == {"high", "medium", "low"}
-    assert tiers.count("high") == pytest.approx(0.2 * total, abs=1)
-    assert tiers == sorted(tiers, key=["high", "medium", "low"].index)
+    found = tiers(total)
+    assert len(found) == total and set(found) == {"high", "medium", "low"}
+    assert found.count("high") == pytest.approx(0.2 * total, abs=1)
+    assert list(found) == sorted(found, key=["high", "medium", "low"].index)
 
 
 def test_accuracy_is_the_share_of_the_signals_in_the_first_fifth() -> None:

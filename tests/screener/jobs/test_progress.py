@@ -14,7 +14,7 @@ def at_45_percent_of_scanning(tracker: Tracker) -> None:
     tracker.start("universe_loading", total=1, now_s=0.0)
     tracker.start("data_fetching", total=10, now_s=1.0)
     tracker.start("symbol_scanning", total=700, now_s=5.0)
-    tracker.scanned(315, ticker="AAPL")
+    tracker.scanned(315, now_s=95.0, ticker="AAPL")
 
 
 def test_the_set_weights_give_56_5_at_45_percent_of_scanning() -> None:
@@ -41,7 +41,7 @@ def test_the_time_left_is_the_formula_of_the_learned_stages() -> None:
     tracker.start("universe_loading", total=1, now_s=0.0)
     tracker.start("data_fetching", total=1, now_s=1.0)
     tracker.start("symbol_scanning", total=100, now_s=5.0)
-    tracker.scanned(50)
+    tracker.scanned(50, now_s=15.0)
     speed = 18.0 / 15.0
     trust = 0.5 / 0.65
     left_s = trust * 10.0 * 0.5 / 0.5 + (1 - trust) * 14.0 * 0.5 * speed
@@ -66,7 +66,7 @@ def test_whatever_happens_progress_only_grows_and_ends_at_100(steps: list[tuple[
         if number < len(STAGES):
             tracker.start(STAGES[number], total=100, now_s=now_s)
         now_s += wait_s
-        tracker.advance(done)
+        tracker.advance(done, now_s=now_s)
         seen.append(tracker.payload(now_s)["overall_progress"])
     tracker.finish("complete", now_s=now_s)
     seen.append(tracker.overall(now_s))
@@ -86,7 +86,7 @@ def test_on_noisy_runs_the_learned_progress_keeps_to_the_share_of_time() -> None
             tracker.start(name, total=20, now_s=now_s)
             for done in range(1, 21):
                 now_s += length_s / 20
-                tracker.advance(done)
+                tracker.advance(done, now_s=now_s)
                 share = now_s / whole_s
                 off.append(abs(tracker.overall(now_s) / 100 - share))
                 if 0.05 < share < 0.95:
@@ -130,8 +130,41 @@ def test_durations_are_written_as_people_say_them() -> None:
 def test_what_was_told_of_a_moment_is_the_same_whenever_it_is_made() -> None:
     tracker = Tracker("scan_x", {}, now_s=0.0)
     tracker.start("universe_loading", total=10, now_s=0.0)
-    tracker.advance(5)
+    tracker.advance(5, now_s=1.0)
     then, later = tracker.payload(1.0), tracker.frozen(1.0)
-    tracker.advance(10)
+    tracker.advance(10, now_s=2.0)
     tracker.start("data_fetching", total=4, now_s=2.0)
     assert later() == then and tracker.payload(2.0)["overall_progress"] > then["overall_progress"]
+
+
+def test_a_stage_that_was_one_piece_of_work_is_followed_by_the_clock() -> None:
+    """Its only step comes at the end: half of the time it took before is half of it now."""
+    tracker = Tracker("scan_x", {}, now_s=0.0)
+    steady = {"universe_loading": 0.0, "data_fetching": 1.0, "symbol_scanning": 0.0, "finalization": 0.0}
+    tracker.learn(
+        {"universe_loading": 1.0, "data_fetching": 0.0, "symbol_scanning": 8.0, "finalization": 1.0}, 0.3, steady
+    )
+    tracker.start("universe_loading", total=1, now_s=0.0)
+    tracker.start("symbol_scanning", total=100, now_s=1.0)
+    tracker.scanned(3, now_s=1.1)
+    assert [round(tracker.overall(now_s)) for now_s in (3.0, 5.0, 7.0)] == [30, 50, 70]
+    assert tracker.eta_s(5.0) == pytest.approx(5.0, rel=0.02)
+    assert 80 < tracker.overall(60.0) < 100, "slower than ever, and never over before its end"
+
+
+def test_how_evenly_the_items_of_a_stage_were_done_is_measured() -> None:
+    tracker = Tracker("scan_x", {}, now_s=0.0)
+    tracker.start("universe_loading", total=4, now_s=0.0)
+    for done in range(1, 5):
+        tracker.advance(done, now_s=float(done))
+    tracker.start("data_fetching", total=4, now_s=4.0)
+    tracker.advance(4, now_s=8.0)
+    tracker.start("symbol_scanning", total=4, now_s=8.0)
+    tracker.scanned(4, now_s=8.5)
+    tracker.finish("complete", now_s=12.0)
+    assert tracker.steady() == {
+        "universe_loading": 0.75,  # 0, 1/4, 2/4, 3/4 of four seconds: 1.5 of them in place of 2
+        "data_fetching": 0.0,
+        "symbol_scanning": pytest.approx(0.25),
+        "finalization": 0.0,
+    }

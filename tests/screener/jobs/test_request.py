@@ -14,7 +14,7 @@ DAY = timedelta(days=1)
 
 
 def planned(**given: Any) -> Plan:
-    return plan(read_request({"expression": "close > 1", **given}), MARKET.vocabulary, MARKET.bars)
+    return plan(read_request({"expression": "close > 1", **given}), MARKET.vocabulary, lambda: MARKET.bars)
 
 
 def test_a_filter_is_an_expression_too() -> None:
@@ -58,7 +58,7 @@ def test_a_day_without_a_session_is_named() -> None:
     bars.session[0] -= 2
     request = read_request({"expression": "close > 1", "on": str(LAST_DAY - 2 * DAY)})
     with pytest.raises(WrongRequest, match="was no session"):
-        plan(request, MARKET.vocabulary, bars)
+        plan(request, MARKET.vocabulary, lambda: bars)
 
 
 def test_what_was_not_known_then_is_refused_or_labelled() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,14 +12,14 @@ from core.errors import RetryLater
 from core.settings import Screener
 from screener.cube.bars import Bars, date_of
 from screener.expressions.errors import ExpressionError
-from screener.expressions.fields import Bools
 from screener.jobs.families import arms, families
-from screener.jobs.feed import Feed, NoFeed
+from screener.jobs.feed import Feed, NoFeed, Stale
 from screener.jobs.market import Market
 from screener.jobs.ordering import Chances
+from screener.jobs.pieces import FIRST_BLOCK
 from screener.jobs.request import Request, read_request
 from screener.jobs.results import ResultLog
-from screener.jobs.scan import FIRST_BLOCK, Outcome, Scan, Tools
+from screener.jobs.scan import Outcome, Scan, Tools
 from screener.jobs.times import History
 from screener.patterns.catalogue import fired
 from screener.patterns.window import Limits, Window
@@ -38,10 +39,13 @@ class Quotes:
         self.asked: list[str] = []
         self.requests = 0
 
-    def stale(self, bars: Bars) -> Bools:
-        return np.ones(bars.width, np.bool_)
+    def stale(self, bars: Bars, *, max_age_s: float) -> Stale:
+        return Stale(np.ones(bars.width, np.bool_))
 
-    def fetch(self, bars: Bars) -> Bars:
+    def close(self) -> None:
+        pass
+
+    def fetch(self, bars: Bars, stopped: Callable[[], bool]) -> Bars:
         self.requests += 1
         if self.requests in self._fails:
             raise RetryLater("the host does not answer")
@@ -69,7 +73,7 @@ class Tried:
             chances=Chances(arms=arms(), luck=np.random.default_rng(5)),
             feed=feed or NoFeed(),
         )
-        request: Request = read_request({"expression": TEXT, **given})
+        request: Request = read_request({"expression": TEXT, "max_age_s": 60 if feed else 0, **given})
         self.scan = Scan("scan_x", request, lambda: market, tools, self.out)
         if before:
             before(self.scan)
@@ -149,12 +153,18 @@ def test_fields_are_computed_once_for_all_scans_or_anew_for_each() -> None:
         assert (market.computed > before) is computed_again
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_one_worker_and_many_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("screener.jobs.executor.PAYS_FROM_S", 0.0)
     monkeypatch.setattr("screener.jobs.executor.cores", lambda: 3)
+    monkeypatch.setattr("screener.jobs.executor.may_fork", lambda: sys.platform != "win32")
     one = Tried(market_of(MANY), settings=Screener(max_workers=1))
     many = Tried(market_of(MANY), settings=Screener(max_workers=200))
-    assert set(one.tickers) == set(many.tickers) == rising(MANY)
+    assert one.tickers == many.tickers and set(one.tickers) == rising(MANY)
+    first = date_of(market_of(MANY).newest_day - 5)
+    settings = [Screener(max_workers=most) for most in (1, 200)]
+    past = [Tried(market_of(MANY), settings=each, since=first).outcome.results for each in settings]
+    assert past[0] == past[1] and len(past[0]) > len(MANY)
 
 
 def test_the_best_so_many_are_the_first_of_the_whole_order() -> None:
@@ -170,6 +180,26 @@ def test_a_cancelled_scan_stops_and_says_so() -> None:
     tried = Tried(market_of(MANY), before=lambda scan: scan.cancel())
     assert tried.outcome.status == "cancelled" and tried.outcome.results == []
     assert tried.out.complete and tried.outcome.ended["coverage"] == 0.0
+
+
+def test_a_scan_over_years_is_cancelled_between_two_pieces_of_the_market(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("screener.jobs.pieces.RANGE_BLOCK", 50)
+    market = market_of(MANY)
+
+    def cancel_at_the_third(scan: Scan) -> None:
+        pieces: list[int] = []
+        take = market.take
+
+        def taken(which: Any) -> Market:
+            pieces.append(len(which))
+            if len(pieces) == 3:
+                scan.cancel()
+            return take(which)
+
+        monkeypatch.setattr(market, "take", taken)
+
+    tried = Tried(market, since=date_of(market.newest_day - 20), before=cancel_at_the_third)
+    assert (tried.outcome.status, tried.outcome.counts["scanned"]) == ("cancelled", 100)
 
 
 def test_the_times_of_a_whole_scan_are_learned_and_of_a_cut_one_not() -> None:

@@ -24,9 +24,9 @@ def test_a_lag_looks_back_from_each_of_the_rows() -> None:
 
 def test_filled_is_0_where_no_bar_is() -> None:
     panel = Panel(walked(5, 3))
-    assert panel.filled(panel.close)[:2, 1].tolist() == [0, 0]
+    assert panel.filled_close[:2, 1].tolist() == [0, 0]
     even = Panel(walked(5, 5))
-    assert even.filled(even.close) is even.close
+    assert even.filled_close is even.close
 
 
 def test_what_was_computed_is_kept_by_its_arguments() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from screener.cube.bars import FIELDS, Bars, align
 from screener.cube.live import Live, nothing_yet, with_live, with_quotes
 from screener.measures.catalogue import Frame, find
-from screener.measures.state import State
+from screener.measures.state import NAMES, State
 from tests.fix_screener import by_hand, walk, walked
 
 
@@ -41,6 +41,13 @@ def test_a_ticker_without_a_price_or_with_a_closed_bar_of_the_session_has_no_val
     bars = walked(260, 260)
     for live in (nothing_yet(2, bars.newest_day + 1), of_last(bars)[1]):
         assert all(np.isnan(values).all() for values in State.of(bars).values(live).values())
+
+
+def test_a_state_gives_the_measures_that_it_names_and_the_breaks_of_an_inside_bar() -> None:
+    for bars in (walked(260), walked(0)):
+        found = State.of(bars).values(nothing_yet(1, bars.newest_day + 1))
+        assert found.keys() == NAMES | {"inside_break_up", "inside_break_down"}
+    assert all(find(name) is not None for name in NAMES)
 
 
 MOTHER, INSIDE = (10.0, 15.0, 5.0, 12.0), (11.0, 14.0, 6.0, 12.0)

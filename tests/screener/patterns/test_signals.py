@@ -9,9 +9,12 @@ import pytest
 
 from core.settings import Risk
 from screener.backtest.rates import hit_rate
+from screener.patterns.catalogue import fired
+from screener.patterns.parabolic import grade, parabolic_score
 from screener.patterns.signals import find
-from screener.patterns.window import Window
+from screener.patterns.window import DEPTH, Window
 from tests.fix_patterns import bars_of, flat, walks
+from tests.screener.patterns.test_lc import runners
 
 BULL, BEAR = "inside_bar_bullish_breakout", "inside_bar_bearish_breakdown"
 INSIDE = (100.0, 100.5, 99.5, 100.0)
@@ -73,3 +76,16 @@ def test_another_session_of_the_price_makes_a_signal_worth_less() -> None:
     window = Window.last(bars_of(ROWS))
     regular, before = (find(window, [BULL], Risk(), session=name).confidence for name in ("regular", "pre"))
     assert np.allclose(before, 0.7 * regular)
+
+
+def test_a_signal_of_the_lc_scan_carries_the_grade_of_its_run_and_others_none() -> None:
+    bars = runners(40)
+    whole = Window(bars, DEPTH)
+    rows, columns = np.nonzero(fired("lc_frontside_d2", whole))
+    score = parabolic_score(whole)[rows, columns]
+    best = int(np.nanargmax(score))
+    then = bars.until(int(bars.session[rows[best] + DEPTH, columns[best]]))
+    told = find(Window.last(then), ["lc_frontside_d2", "gap_up"], Risk()).rows({})
+    grades = {signal.ticker: signal.grade for signal in told if signal.pattern == "lc_frontside_d2"}
+    assert grades[bars.tickers[columns[best]]] == grade(float(score[best])) != "D"
+    assert {signal.grade for signal in told if signal.pattern == "gap_up"} <= {None}
