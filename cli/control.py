@@ -60,7 +60,12 @@ def _screen(document: Mapping[str, Any]) -> list[RenderableType]:
     reasons = [Text(f"{each['name']}: {each['reason']}") for each in processes if each["reason"]]
     groups = {group: counts for group, counts in document["coverage"].items() if group in GROUPS}
     parts: list[RenderableType] = [*map(Text, head), *alerts, Text(), _process_table(processes), *reasons]
-    return [*parts, Text(), coverage_table(groups)] if groups else parts
+    parts += [Text(), coverage_table(groups)] if groups else []
+    return [*parts, Text(), Text(_audit(document["audit"]))] if document.get("audit") else parts
+
+
+def _audit(audit: Mapping[str, Any]) -> str:
+    return f"audit of {audit.get('session')}: {audit.get('text')}"
 
 
 def _moment(text: str | None) -> str:

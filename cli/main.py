@@ -31,6 +31,7 @@ COMMANDS = {
     "quote": "cli.table:quote",
     "coverage": "cli.table:coverage",
     "tail": "cli.tail:tail",
+    "audit": "cli.audit:audit",
     "scanner": "cli.scanner:scanner",
     "proxies": "cli.proxies:proxies",
     "probe": "cli.probe:probe",

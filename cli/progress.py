@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as ProgressBar
+from rich.text import Text
 
 from core.progress import Progress, Reporter
+
+
+class RemainingColumn(TimeRemainingColumn):
+    """What the work itself says of the time to its end, where it does; else a guess from the stage's own speed."""
+
+    max_refresh = None  # drawn anew with each report
+
+    def render(self, task: Task) -> Text:
+        """Return hours, minutes and seconds."""
+        eta_s = task.fields.get("eta_s")
+        if eta_s is None or task.finished:
+            return super().render(task)
+        return Text(str(timedelta(seconds=round(eta_s))), style="progress.remaining")
 
 
 def progress_bar() -> ProgressBar:
@@ -17,7 +40,7 @@ def progress_bar() -> ProgressBar:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        RemainingColumn(),
     )
     return ProgressBar(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), redirect_stdout=False)
 
@@ -30,6 +53,6 @@ def shown_on(bar: ProgressBar, stages: dict[str, Progress]) -> Reporter:
         stages[progress.stage] = progress
         if progress.stage not in tasks:
             tasks[progress.stage] = bar.add_task(progress.stage, total=progress.total)
-        bar.update(tasks[progress.stage], completed=progress.done, total=progress.total)
+        bar.update(tasks[progress.stage], completed=progress.done, total=progress.total, eta_s=progress.eta_s)
 
     return show

@@ -22,7 +22,7 @@ NAMES = ("prices", "metrics", "daily")
 @click.option("--once", is_flag=True, help="Do one cycle and end: a minute of prices, one pass of metrics or daily.")
 @with_both
 def scanner(name: str, once: bool, config_file: str | None, as_json: bool) -> int:
-    """Run one scanner by hand, without the orchestrator.
+    """Run one scanner by hand, without the orchestrator. Daily does what is left of the session that is due, and ends.
 
     Exit 69 if the upstream cannot be reached, 75 if the scanner runs already or tickers are left to ask.
     """
@@ -31,7 +31,7 @@ def scanner(name: str, once: bool, config_file: str | None, as_json: bool) -> in
     with progress_bar() as bar:
         # Only now: while the bar is on, standard error writes above it.
         logs.configure(service=name, level=settings.logging.level, style=settings.logging.format)
-        code = run_loop(_scan(name, settings, once, shown_on(bar, stages)))
+        code = run_loop(_scan(name, settings, once or name == "daily", shown_on(bar, stages)))
     if as_json:
         done = [{"stage": each.stage, "done": each.done, "total": each.total} for each in stages.values()]
         print_json({"scanner": name, "exit_code": code, "stages": done})

@@ -197,6 +197,8 @@ class Retention(Section, frozen=True, kw_only=True):
     scanner_run_days: Count = 400
     scan_days: Count = 90
     signal_days: Count = 400
+    daily_bar_days: Count = 3650
+    listing_event_days: Count = 3650
 
 
 class Screener(Section, frozen=True, kw_only=True):

@@ -63,6 +63,7 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
         "market": snapshot.market,
         "processes": [_process(member, snapshot) for member in snapshot.members.values()],
         "coverage": _coverage(snapshot.members.values()),
+        "audit": next((each["audit"] for each in facts if each.get("audit")), None),
         "database": {
             "url": redacted(snapshot.database.url),
             "origin": origin,

@@ -1,9 +1,25 @@
-"""A minute of one ticker: open, high, low, close, volume. Knows no source and no file."""
+"""A minute and a day of one ticker: open, high, low, close, volume. Knows no source and no file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
+
+
+class DayBar(NamedTuple):
+    """One session of one ticker: a tuple, for histories are hundreds of thousands of them.
+
+    Prices as of the newest split; `adj_close` also without the dividends since; `volume` in shares; None = not known.
+    """
+
+    session_date: date
+    open: float
+    high: float
+    low: float
+    close: float
+    adj_close: float | None
+    volume: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ JUMP = 1.5
 """From one trade to the next a price seldom moves by more than half of itself."""
 AGREEMENT = 1.2
 """Two prices of the same minutes, from two sources or after a halt, are not further apart than this."""
+UNIT_JUMP = 20.0
+"""No day moves a price so many times: cents came for dollars, or another ticker's price."""
 MOST_ODD = 0.1
 """An answer of which a larger share contradicts what is known is not believed: its rows may be each other's."""
 FUTURE_TOLERANCE = timedelta(seconds=60)
@@ -36,6 +38,17 @@ def why_refused(quote: Quote, *, at: datetime) -> str | None:
     if not adds_up(quote.current_price, quote.price_change, quote.price_change_percent):
         return "change"
     return None
+
+
+def why_past_refused(quote: Quote, *, last_close: float | None) -> str | None:
+    """Return "past" if a quote's price is of another unit than the stored close that it calls its own previous one.
+
+    Where the previous close is another as well, a split may be the reason, and only a chart can tell.
+    """
+    price, before = quote.current_price, quote.previous_close
+    if price is None or before is None or last_close is None or not agree(before, last_close):
+        return None
+    return "past" if _ratio(price, last_close) > UNIT_JUMP else None
 
 
 def why_tick_refused(tick: Tick, *, at: datetime) -> str | None:

@@ -1,25 +1,39 @@
 """The request rate that all processes of this host share, in a locked file. Never sends anything, never waits.
 
-Rate control is AIMD: each good answer adds a little, each refusal halves and cools down (RFC 5681 section 3.1).
+Rate control is AIMD: each good answer adds a little, each refusal halves and cools down (RFC 5681 section 3.1). As in
+RFC 9438 the rate of the last refusal is remembered: up to near it the way is quick, past it slow, far beyond it quick.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import msgspec
 
-from core.files import FileLock, writing
+from core.files import BINARY, FileLock, writing
 
 INCREASE_PER_S = 0.02
 """Added to the rate by each good answer: 88 of them lead from the default 0.25/s to 2/s."""
+CAREFUL_PER_S = 0.0007
+"""The same near the rate that was refused before: there it grows by 0.07 % a second, and meets the limit now and then."""
+NEAR = (0.88, 1.05)
+"""Times the rate that was refused."""
+NEAR_KEPT, NEAR_COOL_DOWN_S = 0.75, 10.0
+"""What a refusal there costs, if good answers came since the last: it was the price of knowing the limit."""
+EASED = 0.7
+"""What is left of the rate after an error that is no refusal: the upstream may be overloaded."""
 COOL_DOWN_S = 30.0
+"""After the first refusal; after each further one without a good answer in between twice as long."""
+MOST_REFUSALS = 8
+"""More are not counted: the silence is then at its longest."""
 SLOWEST_PER_S = 0.02
 LONGEST_SILENCE_S = 600.0
 """However long a Retry-After asks for."""
 RESTART_S = 60.0
 """Readings of two processes differ by milliseconds; one so far back is of a monotonic clock that began anew."""
+WRITE = os.O_WRONLY | os.O_CREAT | BINARY
 EARLY_WAKING_S = 0.001
 """A sleeper may wake by a rounding error before the end of a silence; that is no reason to wait for another slot."""
 
@@ -27,12 +41,14 @@ EARLY_WAKING_S = 0.001
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
     """One exit's state: `rate_per_s` requests a second; next free slot, last use and the end of the silence after a
-    refusal in monotonic seconds."""
+    refusal in monotonic seconds. `refused_per_s`: the rate that was refused last, 0 = none; `refusals`: in a row."""
 
     rate_per_s: float
     next_free_s: float = 0.0
     used_at_s: float = 0.0
     quiet_until_s: float = 0.0
+    refused_per_s: float = 0.0
+    refusals: int = 0
 
 
 def reserved(lane: Lane, *, now_s: float) -> tuple[Lane, float]:
@@ -50,18 +66,36 @@ def given_back(lane: Lane, *, slot_s: float) -> Lane:
 
 def praised(lane: Lane, *, max_per_s: float) -> Lane:
     """Return the lane after a good answer."""
-    return replace(lane, rate_per_s=min(max_per_s, lane.rate_per_s + INCREASE_PER_S))
+    increase_per_s = CAREFUL_PER_S if _is_near(lane) else INCREASE_PER_S
+    return replace(lane, rate_per_s=min(max_per_s, lane.rate_per_s + increase_per_s), refusals=0)
+
+
+def _is_near(lane: Lane) -> bool:
+    """Whether the rate is close to the one that was refused last."""
+    least, most = (share * lane.refused_per_s for share in NEAR)
+    return least <= lane.rate_per_s < most
+
+
+def eased(lane: Lane) -> Lane:
+    """Return the lane after an error that is no refusal."""
+    return replace(lane, rate_per_s=max(SLOWEST_PER_S, EASED * lane.rate_per_s))
 
 
 def refused(lane: Lane, *, now_s: float, retry_after_s: float | None) -> Lane:
     """Return the lane after a 429 or a refused crumb: half the rate, and silence for a while."""
-    silence_s = min(LONGEST_SILENCE_S, max(COOL_DOWN_S, retry_after_s or 0.0))
     lane = _since_start(lane, now_s)
+    is_late = quiet_s(lane, now_s=now_s) > 0  # of another process's request that was under way
+    before = lane.refusals - is_late
+    is_expected = _is_near(lane) and not before
+    kept, cool_down_s = (NEAR_KEPT, NEAR_COOL_DOWN_S) if is_expected else (0.5, COOL_DOWN_S * 2**before)
+    silence_s = min(LONGEST_SILENCE_S, max(cool_down_s, retry_after_s or 0.0))
     return Lane(
-        rate_per_s=max(SLOWEST_PER_S, lane.rate_per_s / 2),
+        rate_per_s=max(SLOWEST_PER_S, kept * lane.rate_per_s),
         next_free_s=max(lane.next_free_s, now_s + silence_s),
         used_at_s=now_s,
         quiet_until_s=max(lane.quiet_until_s, now_s + silence_s),
+        refused_per_s=lane.rate_per_s,
+        refusals=min(before + 1, MOST_REFUSALS),
     )
 
 
@@ -111,6 +145,10 @@ class Budget:
         with self._lock:
             self._write(refused(self._read(), now_s=now_s, retry_after_s=retry_after_s))
 
+    def ease(self) -> None:
+        with self._lock:
+            self._write(eased(self._read()))
+
     def quiet_for_s(self, now_s: float) -> float:
         """Return how long all must still be silent, though they hold a slot given before the refusal."""
         return quiet_s(self.lane(), now_s=now_s)
@@ -128,6 +166,9 @@ class Budget:
         return replace(lane, rate_per_s=min(self._max_per_s, max(SLOWEST_PER_S, lane.rate_per_s)))
 
     def _write(self, lane: Lane) -> None:
-        # Not atomic and not synced on purpose: it is under the lock, and a torn file means the careful rate.
-        with writing(self._file):
-            self._file.write_bytes(msgspec.json.encode(asdict(lane)))
+        # Not atomic and not synced on purpose: it is under the lock, and a torn file means the careful rate. Cut to its
+        # length at the end: ext4 writes a file to the disk that was cut to nothing first, which takes milliseconds.
+        text = msgspec.json.encode(asdict(lane))
+        with writing(self._file), open(os.open(self._file, WRITE, 0o666), "wb", buffering=0) as file:
+            file.write(text)
+            file.truncate()

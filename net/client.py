@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -81,6 +81,11 @@ class HttpClient:
     ) -> Answer:
         """Return the answer whatever its status; NoAnswer if there is none."""
         return await _get(self._session, url, params, headers=dict(headers or {}))
+
+    async def post(self, url: str, params: Mapping[str, str], body: bytes) -> Answer:
+        """Send a JSON document; return the answer whatever its status, NoAnswer if there is none."""
+        given = {"data": body, "headers": {"Content-Type": "application/json"}}
+        return await _ask(self._session.post, url, params, **given)
 
     async def close(self) -> None:
         await self._session.close()
@@ -194,8 +199,14 @@ def _session(
 
 
 async def _get(session: AsyncSession[Response], url: str, params: Mapping[str, str] | None, **given: Any) -> Answer:
+    return await _ask(session.get, url, params, **given)
+
+
+async def _ask(
+    send: Callable[..., Awaitable[Response]], url: str, params: Mapping[str, str] | None, **given: Any
+) -> Answer:
     try:
-        response = await session.get(url, params=dict(params or {}), **given)
+        response = await send(url, params=dict(params or {}), **given)
     except RequestsError as error:
         raise _no_answer(error, url) from error
     return Answer(

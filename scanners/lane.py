@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from core.errors import RetryLater, Unreachable
 from core.logs import get_logger
 from net.budget import idle_in_s
-from net.client import HttpClient
+from net.client import Answer, HttpClient
 from scanners.context import Context
-from yahoo.quote import URL, QuoteAnswer
-from yahoo.session import MINT_REQUESTS, QuoteSession, RateLimited
+from yahoo.quote import QuoteAnswer
+from yahoo.session import CRUMB_URL, MINT_REQUESTS, QuoteSession, RateLimited
 
 log = get_logger(__name__)
 T = TypeVar("T")
@@ -34,6 +34,7 @@ class DirectLane:
 
     def __init__(self, context: Context, http: HttpClient, *, patient: Callable[[], bool] = lambda: False) -> None:
         self._context, self._patient = context, patient
+        self._http = http
         self._session = QuoteSession(http, context.clock, flight=context.flight)
         self._minting = asyncio.Lock()
         self._waiting = asyncio.Lock()
@@ -43,9 +44,13 @@ class DirectLane:
 
     async def quotes(self, tickers: Sequence[str]) -> QuoteAnswer:
         """Return the quotes of `tickers`; raises what `QuoteSession.quotes` raises, or Stopped."""
+        return await self.ask(lambda session: session.quotes(tickers))
+
+    async def ask(self, send: Callable[[QuoteSession], Awaitable[T]], *, with_crumb: bool = True) -> T:
+        """Return what `send` brings in a slot of the budget; raises what it raises, or Stopped."""
         try:
-            await self._slot_with_crumb()
-            answer = await self._send(lambda: self._session.quotes(tickers))
+            await (self._slot_with_crumb() if with_crumb else self._plain_slot())
+            answer = await self._send(lambda: send(self._session))
         except Unreachable as error:
             self._context.pulse.unreachable(str(error))
             raise
@@ -53,6 +58,14 @@ class DirectLane:
         self._context.budget.praise()
         self._context.pulse.reached()
         return answer
+
+    async def get(self, url: str, params: Mapping[str, str] | None = None, *, with_crumb: bool) -> Answer:
+        """Return the answer of any endpoint; raises what `QuoteSession.get` raises, or Stopped."""
+        return await self.ask(lambda session: session.get(url, params, with_crumb=with_crumb), with_crumb=with_crumb)
+
+    async def post(self, url: str, params: Mapping[str, str], body: bytes) -> Answer:
+        """The same for a POST with cookie and crumb."""
+        return await self.ask(lambda session: session.post(self._http, url, params, body))
 
     async def _slot_with_crumb(self) -> None:
         while True:
@@ -66,6 +79,10 @@ class DirectLane:
             if self._session.has_crumb:  # else it wore out while we waited
                 self.requests += 1
                 return
+
+    async def _plain_slot(self) -> None:
+        await self._slot()
+        self.requests += 1
 
     async def _slot(self) -> None:
         """Wait for a slot of the budget; one that was given before a refusal, of whichever process, does not count.
@@ -84,6 +101,8 @@ class DirectLane:
 
     async def _wait_for(self, now_s: float, wait_s: float) -> None:
         """Wait for the slot; give it back if it is not to be used after all."""
+        if wait_s <= 0 and not self._context.stop.is_set():
+            return
         is_used = False
         try:
             if await self._context.wait(wait_s):
@@ -117,7 +136,7 @@ class DirectLane:
         if sent_s < self._refused_s:
             return
         now_s = self._refused_s = self._context.clock.monotonic_s()
-        if error.where == URL and not self._session.has_crumb:
+        if error.where != CRUMB_URL and not self._session.has_crumb:
             self._crumbs_refused += 1
             if self._crumbs_refused == 1:
                 log.info("crumb_worn_out", error=str(error))

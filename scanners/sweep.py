@@ -15,7 +15,7 @@ from core.progress import measured
 from scanners.context import Context
 from scanners.lane import DirectLane, Stopped
 from yahoo.quote import BadAnswer, QuoteAnswer
-from yahoo.session import BatchRefused
+from yahoo.session import BatchRefused, RateLimited
 
 log = get_logger(__name__)
 
@@ -23,6 +23,8 @@ RETRY_WAIT_S = 1.0
 LONE_ATTEMPTS = 3
 Accept = Callable[[QuoteAnswer], Awaitable[bool | None]]
 """False: the answer is not believed and is to be asked for again."""
+Advance = Callable[[int, int], None]
+"""Shows how many tickers of how many are done."""
 
 
 @dataclass(slots=True)
@@ -46,7 +48,8 @@ def batches_of(tickers: Sequence[str], size: int) -> deque[tuple[str, ...]]:
 
 def kind_of(error: RetryLater) -> str:
     """Return the word under which a failure is counted."""
-    return Unreachable.__name__ if isinstance(error, Unreachable) else type(error).__name__
+    kinds = (kind for kind in (Unreachable, RateLimited) if isinstance(error, kind))
+    return next(kinds, type(error)).__name__
 
 
 class Pass(Protocol):
@@ -65,8 +68,11 @@ class Pass(Protocol):
 class Sweep:
     """Asks for every batch until all are answered or the deadline passes; a failed one goes to the end of the line."""
 
-    def __init__(self, context: Context, lane: DirectLane, accept: Accept, *, stage: str) -> None:
-        self._context, self._lane, self._accept, self._stage = context, lane, accept, stage
+    def __init__(
+        self, context: Context, lane: DirectLane, accept: Accept, *, stage: str, advance: Advance | None = None
+    ) -> None:
+        self._context, self._lane, self._accept = context, lane, accept
+        self._stage, self._advance = stage, advance or self._show
         self.result = SweepResult()
         self.requests = 0
         self._started_s = self._deadline_s = context.clock.monotonic_s()
@@ -110,10 +116,11 @@ class Sweep:
                 continue
             self.result.answered.update(quote.ticker for quote in answer.quotes)
             self.result.missing.update(answer.missing)
-            elapsed_s = self._context.clock.monotonic_s() - self._started_s
-            self._context.pulse.advance(
-                measured(self._stage, done=self.result.done, total=self._total, elapsed_s=elapsed_s)
-            )
+            self._advance(self.result.done, self._total)
+
+    def _show(self, done: int, total: int) -> None:
+        elapsed_s = self._context.clock.monotonic_s() - self._started_s
+        self._context.pulse.advance(measured(self._stage, done=done, total=total, elapsed_s=elapsed_s))
 
     async def _ask(self, batch: tuple[str, ...]) -> QuoteAnswer:
         """Ask for one batch; Stopped if the pass ends first: neither a long rest nor a silent upstream holds it up."""

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
+from storage.partitions import make_years
 from storage.schema import stocks_daily_bar
 from storage.values import holds
 from storage.writer import Transaction, Writer
@@ -40,7 +41,7 @@ class BarResult:
 def write_daily_bars(writer: Writer, bars: Iterable[DailyBar]) -> BarResult:
     """Insert or replace bars by (ticker, session_date); of two given for one key the last counts."""
     given = list(bars)
-    sound = [bar for bar in given if _is_sound(bar)]
+    sound = [bar for bar in given if is_sound(bar)]
     last = {(bar.ticker, bar.session_date): bar for bar in sound}
     rows = [asdict(last[key]) for key in sorted(last)]
     written = 0
@@ -51,6 +52,7 @@ def write_daily_bars(writer: Writer, bars: Iterable[DailyBar]) -> BarResult:
 
 def _write(writer: Writer, rows: list[dict[str, Any]]) -> int:
     def body(tx: Transaction) -> int:
+        make_years(tx, {row["session_date"].year for row in rows})
         written = tx.execute_many("put_daily_bar", rows)
         tx.wrote(written)
         return written
@@ -58,7 +60,8 @@ def _write(writer: Writer, rows: list[dict[str, Any]]) -> int:
     return writer.run(body, source="daily_bars")
 
 
-def _is_sound(bar: DailyBar) -> bool:
+def is_sound(bar: DailyBar) -> bool:
+    """Whether the table takes it."""
     values = asdict(bar)
     if not all(holds(stocks_daily_bar, name, value) for name, value in values.items()):
         return False

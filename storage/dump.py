@@ -12,7 +12,7 @@ from sqlalchemy import Connection, make_url
 
 from core.config import redacted
 from core.errors import FixByHand, RetryLater
-from storage.schema import METADATA, VERSION_TABLE, VIEWS
+from storage.schema import METADATA, VERSION_TABLE, VIEWS, stocks_daily_bar
 
 INSTALLED = Path("/usr/lib/postgresql")  # Debian keeps one folder a version there, beside the wrappers in PATH
 
@@ -20,7 +20,8 @@ INSTALLED = Path("/usr/lib/postgresql")  # Debian keeps one folder a version the
 def dump(url: str, connection: Connection, target: Path) -> None:
     """Write our tables to `target` as the open transaction of `connection` sees them."""
     snapshot = connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
-    names = [*METADATA.tables, *VIEWS, VERSION_TABLE]
+    partitions = f"{stocks_daily_bar.name}_*"  # pg_dump takes a partition for a table of its own
+    names = [*METADATA.tables, partitions, *VIEWS, VERSION_TABLE]
     wanted = [f"--table={name}" for name in names]
     command = [find("pg_dump", server_major(connection)), "--format=custom", f"--snapshot={snapshot}", *wanted]
     _run([*command, "--no-owner", "--no-privileges", f"--file={target}"], url)

@@ -1,16 +1,17 @@
-"""Prunes the tables that grow and gives SQLite's freed pages back, once a day while the market is closed.
+"""Prunes the tables that grow, makes partitions ahead and gives SQLite's freed pages back, once a day after hours.
 
-Works in short transactions, so that no scanner waits for it. Never touches prices, bars or the newest event of a
-source: from that the recorder knows where it was.
+Works in short transactions, so that no scanner waits for it. Never touches prices, a bar that the daily refresh would
+fetch again, or the newest event of a source: from that the recorder knows where it was.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from core.logs import get_logger
 from core.settings import Retention
 from market.sessions import Calendar
+from storage.partitions import drop_before, make_years
 from storage.writer import Transaction, Writer
 
 log = get_logger(__name__)
@@ -19,13 +20,18 @@ EVERY = timedelta(days=1)
 DONE_AT = "housekeeping_at"
 FREE_PAGES = 1000  # of 4 KiB: what the next day needs again anyway
 PAGES_A_TRANSACTION = 1000
+TICKERS_A_TRANSACTION = 500
+DAYS_A_SESSION = 1.5
+"""No calendar of ours has fewer sessions than two in three days."""
 
 
 class Housekeeper:
     """Knows when its work was done last; asked every second, it works once a day."""
 
-    def __init__(self, writer: Writer, calendar: Calendar, retention: Retention) -> None:
+    def __init__(self, writer: Writer, calendar: Calendar, retention: Retention, history_days: int = 0) -> None:
+        """`history_days`: sessions whose bars the daily refresh keeps whole."""
         self._writer, self._calendar, self._retention = writer, calendar, retention
+        self._bar_days = max(float(retention.daily_bar_days), history_days * DAYS_A_SESSION)
         done_at = writer.run(_done_at, source="housekeeping")
         self._next_at = None if done_at is None else datetime.fromisoformat(done_at) + EVERY
 
@@ -35,7 +41,9 @@ class Housekeeper:
             return False
         if self._calendar.session_at(now) and not self._calendar.endless:
             return False
+        self._writer.run(lambda tx: make_years(tx, (now.year, now.year + 1)), source="housekeeping")
         pruned = prune(self._writer, now=now, retention=self._retention)
+        pruned["stocks_daily_bar"] = prune_bars(self._writer, (now - timedelta(days=self._bar_days)).date())
         pages = give_back(self._writer)
         done = {"key": DONE_AT, "value": now.isoformat()}
         self._writer.run(lambda tx: tx.execute("put_meta", done), source="housekeeping", durable=True)
@@ -61,10 +69,43 @@ def prune(writer: Writer, *, now: datetime, retention: Retention) -> dict[str, i
         "scans": retention.scan_days,
         "signals": retention.signal_days,
     }
-    return {table: _prune(writer, table, now - timedelta(days=age)) for table, age in days.items()}
+    sessions = {
+        "listing_event": retention.listing_event_days,
+        "quality_refusal": retention.scanner_run_days,
+        "truth_finding": retention.scanner_run_days,
+        "truth_audit": retention.scanner_run_days,
+    }
+    pruned = {table: _prune(writer, table, now - timedelta(days=age)) for table, age in days.items()}
+    return pruned | {
+        table: _prune(writer, table, (now - timedelta(days=age)).date()) for table, age in sessions.items()
+    }
 
 
-def _prune(writer: Writer, table: str, before: datetime) -> int:
+def prune_bars(writer: Writer, before: date) -> int:
+    """Delete the bars of sessions before `before`; return how many rows, those of dropped partitions not counted."""
+    if writer.run(lambda tx: _drop_years(tx, before), source="daily_bars"):
+        log.info("bar_partitions_dropped", before=str(before))
+    tickers = writer.run(lambda tx: sorted(row.ticker for row in tx.execute("read_all_tickers")), source="housekeeping")
+    starts = range(0, len(tickers), TICKERS_A_TRANSACTION)
+    return sum(_prune_bars_of(writer, tickers[start : start + TICKERS_A_TRANSACTION], before) for start in starts)
+
+
+def _drop_years(tx: Transaction, before: date) -> list[int]:
+    dropped = drop_before(tx, before)
+    tx.wrote(len(dropped))
+    return dropped
+
+
+def _prune_bars_of(writer: Writer, tickers: list[str], before: date) -> int:
+    def body(tx: Transaction) -> int:
+        rows = tx.execute_many("prune_daily_bars", [{"ticker": ticker, "before": before} for ticker in tickers])
+        tx.wrote(rows)
+        return rows
+
+    return writer.run(body, source="daily_bars")
+
+
+def _prune(writer: Writer, table: str, before: datetime | date) -> int:
     pruned = 0
     while rows := writer.run(
         lambda tx: tx.execute(f"prune_{table}", {"before": before}).rowcount, source="housekeeping"

@@ -22,13 +22,14 @@ from core.settings import Database, Settings, Universe
 from market.universe import BUNDLED_UNIVERSE, Listing, Refusal, UniverseFile, parse_universe, select, with_bundled_facts
 from storage import schema_version
 from storage.engine import file_of, warn_of_wal_reset_bug
-from storage.universe import UniverseLoad, load_universe
+from storage.universe import By, UniverseLoad, load_universe
 from storage.writer import Transaction, Writer
 
 log = get_logger(__name__)
 
 SERVICE = "prepare"
 FINGERPRINT = "universe_fingerprint"
+CHOICE = "universe_choice"
 REFUSALS_LOGGED = 20
 
 
@@ -68,7 +69,7 @@ def _bring_universe(writer: Writer, universe: Universe) -> tuple[UniverseLoad, i
     text = read_text(path)
     said = f"{universe.include_etfs} {universe.limit} {text}"
     fingerprint = hashlib.sha256(said.encode()).hexdigest()
-    held, listed = writer.run(_held, source="universe")
+    held, chosen, listed = writer.run(_held, source="universe")
     if listed and held == fingerprint:
         return UniverseLoad(added=0, updated=0, unlisted=0), listed
     parsed = parse_universe(text, source=str(path))
@@ -78,11 +79,22 @@ def _bring_universe(writer: Writer, universe: Universe) -> tuple[UniverseLoad, i
         raise FixByHand(
             "leaves no ticker", where=str(path), key="universe.include_etfs", right="list stocks or include ETFs"
         )
-    loaded = load_universe(writer, wanted, complete=True)
-    writer.run(
-        lambda tx: tx.execute("put_meta", {"key": FINGERPRINT, "value": fingerprint}), source="universe", durable=True
-    )
-    return loaded, len(wanted)
+    # Of the whole market the bundled list is only where it begins: the looks at the sources go on from there.
+    same_choice = path == BUNDLED_UNIVERSE and not universe.limit and chosen == _choice(universe)
+    by: By = "bundled" if path == BUNDLED_UNIVERSE else "user"
+    loaded = load_universe(writer, wanted, by=by, complete=True, keep_found=same_choice)
+    writer.run(lambda tx: _note(tx, fingerprint, _choice(universe)), source="universe", durable=True)
+    return loaded, writer.run(_held, source="universe")[-1]
+
+
+def _choice(universe: Universe) -> str:
+    """Return what the settings choose, without what the list says."""
+    return f"{universe.file} {universe.include_etfs} {universe.limit}"
+
+
+def _note(tx: Transaction, fingerprint: str, choice: str) -> None:
+    tx.execute("put_meta", {"key": FINGERPRINT, "value": fingerprint})
+    tx.execute("put_meta", {"key": CHOICE, "value": choice})
 
 
 def _with_facts(parsed: UniverseFile, path: Path) -> tuple[Listing, ...]:
@@ -92,10 +104,10 @@ def _with_facts(parsed: UniverseFile, path: Path) -> tuple[Listing, ...]:
     return with_bundled_facts(parsed.listings, bundled.listings)
 
 
-def _held(tx: Transaction) -> tuple[str | None, int]:
-    """Return the fingerprint of the list loaded last and the number of listed tickers."""
-    fingerprint = tx.execute("read_meta", {"key": FINGERPRINT}).scalar_one_or_none()
-    return fingerprint, int(tx.execute("count_listed").scalar_one())
+def _held(tx: Transaction) -> tuple[str | None, str | None, int]:
+    """Return the fingerprint of the list loaded last, the choice that led to it and the number of listed tickers."""
+    fingerprint, choice = (tx.execute("read_meta", {"key": key}).scalar_one_or_none() for key in (FINGERPRINT, CHOICE))
+    return fingerprint, choice, int(tx.execute("count_listed").scalar_one())
 
 
 def _log_refused(refused: tuple[Refusal, ...], path: Path) -> None:

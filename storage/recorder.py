@@ -170,7 +170,8 @@ async def main(settings: Settings, stop: asyncio.Event, notifier: Notifier, cloc
     writer = await asyncio.to_thread(Writer.open, settings.database.url, service=SERVICE, origin=None, clock=clock)
     with writer, contextlib.closing(journal):
         recorder = await asyncio.to_thread(Recorder, writer, journal)
-        housekeeper = await asyncio.to_thread(Housekeeper, writer, calendar, settings.retention)
+        history_days = settings.daily.history_days
+        housekeeper = await asyncio.to_thread(Housekeeper, writer, calendar, settings.retention, history_days)
         notifier.ready()
         log.info("recorder_started", journal=settings.state.dir)
         beat_s, beaten_s = beat_interval_s(settings.supervisor.heartbeat_timeout_s), -math.inf

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Engine, exists, insert, select, update
+from sqlalchemy import Engine, exists, func, insert, select, update
 
 from storage.schema import scanner_run
 from storage.writer import Transaction, Writer
@@ -52,6 +52,13 @@ def completed_at(engine: Engine, scanner: str, session_date: date) -> datetime |
     wanted = select(scanner_run.c.finished_at).where(of_session, scanner_run.c.status == "complete")
     with engine.connect() as connection:
         return connection.execute(wanted.order_by(scanner_run.c.finished_at).limit(1)).scalar_one_or_none()
+
+
+def last_session_done(engine: Engine, scanner: str) -> date | None:
+    """Return the newest session that `scanner` has finished completely; None if it has none."""
+    of_scanner = (scanner_run.c.scanner == scanner) & (scanner_run.c.status == "complete")
+    with engine.connect() as connection:
+        return connection.execute(select(func.max(scanner_run.c.session)).where(of_scanner)).scalar_one_or_none()
 
 
 def last_complete(engine: Engine, scanner: str, session_date: date) -> bool:

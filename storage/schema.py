@@ -27,7 +27,7 @@ from sqlalchemy import (
     true,
 )
 
-NEWEST_REVISION = "0004"
+NEWEST_REVISION = "0005"
 """The schema that this program reads and writes; a test holds it against the newest migration."""
 LARGEST_WHOLE = 2**63 - 1
 """What a BIGINT holds."""
@@ -109,6 +109,12 @@ stocks_stock = Table(
     _words("sector"),
     _words("industry"),
     Column("is_listed", Boolean, nullable=False, server_default=true()),
+    _words("security_type"),
+    _words("listed_by"),
+    _words("seen_by"),
+    Column("first_seen_date", Date),
+    Column("missing_since", Date),
+    _whole("missing_sessions"),
     _words("currency"),
     _words("market_state"),
     # price group
@@ -156,6 +162,18 @@ stocks_stock = Table(
     _double("free_cash_flow"),
     _double("float_shares"),
     _whole("employees"),
+    _words("country"),
+    _words("financial_currency"),
+    *(
+        _double(name)
+        for name in (
+            *("target_low", "target_high", "payout_ratio", "return_on_equity", "return_on_assets", "gross_margin"),
+            *("operating_margin", "revenue_growth", "earnings_growth", "debt_to_equity", "current_ratio", "total_cash"),
+            *("total_debt", "operating_cash_flow", "shares_short", "short_percent_of_float", "held_by_insiders"),
+            *("held_by_institutions", "last_split_ratio"),
+        )
+    ),
+    Column("last_split_date", Date),
     _time("daily_updated_at"),
     # No index on last_updated: it costs every flush 1.4x and takes PostgreSQL's HOT updates away.
     _time("last_updated"),
@@ -174,6 +192,83 @@ stocks_daily_bar = Table(
     _double("adj_close"),
     _whole("volume"),
     Column("source", Text, nullable=False),
+    postgresql_partition_by="RANGE (session_date)",  # a partition a year: storage/partitions.py
+)
+
+daily_progress = Table(
+    "daily_progress",
+    METADATA,
+    Column("ticker", Text, primary_key=True),
+    Column("session", Date, nullable=False),
+    *(_words(name) for name in ("quote", "bar", "chart_need", "fundamentals", "chart")),
+    _time("fundamentals_at"),
+    _time("chart_at"),
+    Column("bars_through", Date),
+)
+
+listing_event = Table(
+    "listing_event",
+    METADATA,
+    _id(),
+    Column("session", Date, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("ticker", Text, nullable=False, index=True),
+    Column("event", Text, nullable=False),
+    _words("former_ticker"),
+    _words("reason"),
+)
+
+daily_stale_field = Table(
+    "daily_stale_field",
+    METADATA,
+    Column("ticker", Text, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("last_seen", Date, nullable=False),
+)
+
+quality_refusal = Table(
+    "quality_refusal",
+    METADATA,
+    Column("session", Date, primary_key=True),
+    Column("endpoint", Text, primary_key=True),
+    Column("rule", Text, primary_key=True),
+    Column("refused", BigInteger, nullable=False),
+    _words("example"),
+)
+
+truth_audit = Table(
+    "truth_audit",
+    METADATA,
+    Column("session", Date, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    *(
+        Column(name, BigInteger, nullable=False)
+        for name in ("asked", "exact", "differs", "not_comparable", "sampled", "outliers", "requests", "total")
+    ),
+)
+
+truth_finding = Table(
+    "truth_finding",
+    METADATA,
+    Column("session", Date, primary_key=True),
+    Column("ticker", Text, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("verdict", Text, nullable=False),
+    _words("rule"),
+    _double("held"),
+    _double("told"),
+    _words("reason"),
+)
+
+truth_witness = Table(
+    "truth_witness",
+    METADATA,
+    Column("ticker", Text, primary_key=True),
+    Column("session", Date, nullable=False),
+    *(_double(name) for name in ("open", "high", "low", "close")),
+    _whole("volume"),
+    _time("price_time"),
+    Column("at", UtcTime, nullable=False),
 )
 
 scanner_run = Table(

@@ -41,6 +41,14 @@ class BadAnswer(RetryLater):
     """The upstream sent something that is not the answer to what was asked."""
 
 
+class Refused(BadAnswer):
+    """An answer that says nothing of the ticker, for a `reason` in a word; to ask again at once would not help."""
+
+    def __init__(self, reason: str, *, where: str, said: str = "") -> None:
+        super().__init__(f"{reason}: {said[:200]}" if said else reason, where=where)
+        self.reason = reason
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteAnswer:
     """`quotes` for the tickers asked; `missing`: asked but silently absent; `foreign`: sent but never asked."""

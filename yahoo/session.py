@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlencode
@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 from core.clock import Clock
 from core.errors import RetryLater
 from core.flight import FlightRecorder
-from net.client import Answer, Getter
+from net.client import Answer, Getter, HttpClient
 from yahoo.quote import URL, BadAnswer, QuoteAnswer, parse_answer, query
 
 COOKIE_URL = "https://fc.yahoo.com/"
@@ -20,6 +20,7 @@ LONGEST_CRUMB = 40
 """A crumb is 11 characters; refusals come as sentences and as HTML."""
 MINT_REQUESTS = 2
 CRUMB_REFUSED = (401, 403)
+SERVER_ERROR = 500
 SHORTEST_SECRET = 8
 """What is shorter stands in any text by chance."""
 REDACTED = b"REDACTED"
@@ -31,6 +32,10 @@ class RateLimited(RetryLater):
     def __init__(self, reason: str, *, where: str, retry_after_s: float | None = None) -> None:
         super().__init__(reason, where=where, right="slow down")
         self.retry_after_s = retry_after_s
+
+
+class CrumbRefused(RateLimited):
+    """401 or 403: the crumb wore out, or Yahoo refuses as it does after too many requests."""
 
 
 class BatchRefused(RetryLater):
@@ -94,6 +99,27 @@ class QuoteSession:
             self._crumb = ""  # a late answer to an old crumb says nothing of the new one
         return answer
 
+    async def get(self, url: str, params: Mapping[str, str] | None = None, *, with_crumb: bool) -> Answer:
+        """Return the answer of any endpoint as it came; RateLimited, or BadAnswer where the server failed."""
+        crumb = self._crumb if with_crumb else ""
+        return self._unrefused(await self._http.get(url, _with(crumb, params)), url, crumb)
+
+    async def post(self, http: HttpClient, url: str, params: Mapping[str, str], body: bytes) -> Answer:
+        """The same for a POST, through the client that holds this session's cookie."""
+        crumb = self._crumb
+        return self._unrefused(await http.post(url, _with(crumb, params), body), url, crumb)
+
+    def _unrefused(self, answer: Answer, url: str, crumb: str) -> Answer:
+        if answer.status in CRUMB_REFUSED and crumb == self._crumb:
+            self._crumb = ""
+        if answer.status == 429:
+            raise _rate_limited(answer, url, self._clock.utc_now())
+        if answer.status in CRUMB_REFUSED:
+            raise CrumbRefused(f"crumb refused: status {answer.status}", where=url)
+        if answer.status >= SERVER_ERROR:
+            raise BadAnswer(f"status {answer.status}", where=url)
+        return answer
+
 
 def quotes_of(answer: Answer, *, asked: Sequence[str], at: datetime) -> QuoteAnswer:
     """Return the quotes of an answer; RateLimited, BatchRefused or BadAnswer if it holds none."""
@@ -102,10 +128,14 @@ def quotes_of(answer: Answer, *, asked: Sequence[str], at: datetime) -> QuoteAns
     if answer.status == 429:
         raise _rate_limited(answer, URL, at)
     if answer.status in CRUMB_REFUSED:
-        raise RateLimited(f"crumb refused: status {answer.status}", where=URL)
+        raise CrumbRefused(f"crumb refused: status {answer.status}", where=URL)
     if answer.status in (400, 413, 414) and len(asked) > 1:
         raise BatchRefused(f"a list of {len(asked)} was refused: status {answer.status}", where=URL)
     raise BadAnswer(f"status {answer.status}", where=URL)
+
+
+def _with(crumb: str, params: Mapping[str, str] | None) -> dict[str, str]:
+    return {**(params or {}), **({"crumb": crumb} if crumb else {})}
 
 
 def address_without_crumb(tickers: Sequence[str]) -> str:

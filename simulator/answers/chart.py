@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -29,6 +30,7 @@ DAYS_OF_MINUTES = 8
 RANGES = ["1d", "5d", "1mo", "3mo", "6mo", "1y", "2y", "5y", "10y", "ytd", "max"]
 RANGE_DIGITS = 4
 FIRST_DAY = date(1971, 1, 1)
+_SINGLE = struct.Struct("<f")
 TYPES = {"ETF": "ETF", "Crypto": "CRYPTOCURRENCY"}
 
 
@@ -170,11 +172,17 @@ def _result(market: Market, stock: Stock, window: _Window) -> Facts:
         result["timestamp"] = [bar.at_s for bar in bars]
         if events := _events(market, stock, window, bars[0].at_s):
             result["events"] = events
-    columns = {name: [whole(getattr(bar, name)) for bar in bars] for name in ("open", "high", "low", "close", "volume")}
+    columns: Facts = {name: [_widened(getattr(bar, name)) for bar in bars] for name in ("open", "high", "low", "close")}
+    columns["volume"] = [whole(bar.volume) for bar in bars]
     result["indicators"] = {"quote": [columns if bars else {}]}
     if not window.in_minutes:
-        result["indicators"]["adjclose"] = [{"adjclose": [whole(value) for value in adjusted]} if bars else {}]
+        result["indicators"]["adjclose"] = [{"adjclose": [_widened(value) for value in adjusted]} if bars else {}]
     return result
+
+
+def _widened(price: float) -> Any:
+    """Return 131.9600067138672 for 131.96: Yahoo keeps bars as 32-bit floats and prints them as 64-bit ones."""
+    return whole(_SINGLE.unpack(_SINGLE.pack(price))[0])
 
 
 def _bars(

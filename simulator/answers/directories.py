@@ -23,6 +23,8 @@ OTHER_TESTS = (
     "ATEST.A|Tick Pilot Test Group 1 Common Stock|A|ATEST.A|N|100|Y|ATEST.A",
 )
 """Both files carry test issues between the others."""
+WHEN_ISSUED = "DD.V|DuPont de Nemours, Inc. Common Stock When-Issued|N|DDw|N|100|N|DD#"
+"""As of 2025-10-30; Yahoo has no such symbol."""
 # Yahoo's ending -> those of the columns ACT Symbol, CQS Symbol, NASDAQ Symbol.
 ENDINGS = {"-WT": (".W", ".WS", "+"), "-UN": (".U", ".U", "="), "-RI": (".R", "r", "^")}
 
@@ -35,12 +37,12 @@ def file(market: Market, path: str) -> str | None:
             return _text(market, NASDAQ_HEAD, [*rows, *NASDAQ_TESTS])
         case "otherlisted.txt":
             rows = [_other_row(each) for each in _listings(market) if each.exchange in OTHER_EXCHANGES]
-            return _text(market, OTHER_HEAD, [*rows, *OTHER_TESTS])
+            return _text(market, OTHER_HEAD, [*rows, *OTHER_TESTS, WHEN_ISSUED])
     return None
 
 
 def _listings(market: Market) -> Iterable[Listing]:
-    return (stock.listing for stock in market.stocks.values())
+    return (stock.listing for stock in market.stocks.values() if stock.in_lists)
 
 
 def _nasdaq_row(listing: Listing) -> str:

@@ -26,6 +26,8 @@ YEAR_SESSIONS = 367
 QUARTER_S = 91 * DAY_S
 EX_DATE_BEFORE_PAYDAY_S = 3 * DAY_S
 DAYS_3_MONTHS, DAYS_10 = 63, 10
+FARTHEST = math.log(20.0)
+"""No price is more times the newest one or less of it, but for the quote's own 52-week extremes."""
 PULL = 0.005
 """Share of the way back to the last close that the walk goes each day."""
 ONE_IN_SPLIT = 12
@@ -137,11 +139,14 @@ def _walk(market: Market, stock: Stock, spans: list[Span]) -> list[Bar]:
     # Up and down are stretched apart, each evenly, so that a bar's low stays its lowest.
     up = math.log(high / stock.anchor) / max(row[1] for row in rows[:year] or rows)
     down = math.log(low / stock.anchor) / min(row[2] for row in rows[:year] or rows)
+    # A year of little movement stretched to its extremes would lead the years before it out of the world.
+    farthest = max(FARTHEST, math.log(high / stock.anchor), -math.log(low / stock.anchor))
     volumes = _volumes(facts, count, random.Random(f"{market.seed} volumes {stock.origin}"))
     digits = digits_of(stock.anchor)
     bars = []
     for span, row, volume in zip(spans, rows, volumes, strict=False):
-        prices = (stock.anchor * math.exp(y * (up if y > 0 else down)) for y in row)
+        moves = (min(max(y * (up if y > 0 else down), -farthest), farthest) for y in row)
+        prices = (stock.anchor * math.exp(move) for move in moves)
         opened, top, bottom, close = (max(round(price, digits), 10.0**-digits) for price in prices)
         bars.append(Bar(span.open_s, opened, top, bottom, close, volume))
     return bars[::-1]

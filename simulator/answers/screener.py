@@ -178,7 +178,7 @@ def _ranked(market: Market, *, kind: str, query: Any, field: str, descending: bo
     found = [
         stock
         for stock in market.stocks.values()
-        if TYPES.get(stock.listing.kind, "EQUITY") == kind and _matches(query, row.of(stock))
+        if stock.in_lists and TYPES.get(stock.listing.kind, "EQUITY") == kind and _matches(query, row.of(stock))
     ]
     keyed = [(row.of(stock)(field), stock) for stock in found]
     there = [pair for pair in keyed if pair[0] is not None]

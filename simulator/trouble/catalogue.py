@@ -18,7 +18,9 @@ T = TypeVar("T")
 N = TypeVar("N", int, float)
 FORMS = ("json", "kind", "base64", "protobuf", "binary", "price", "ticker")
 """Garbage on a stream; the last two are well made and still nonsense."""
-EVENTS = ("halt", "resume", "gap", "pay_dividend", "split", "rename", "delist", "list_new")
+HOLES = ("modules", "times", "quotes", "adjclose", "cents")
+"""Empty modules, null timestamps, no quotes, no adjusted closes, and the older half of the prices in cents."""
+EVENTS = ("halt", "resume", "gap", "pay_dividend", "split", "rename", "delist", "list_new", "unlist", "relist")
 """What happens in a market and is no fault: its methods of these names."""
 _UNITS_S = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
@@ -146,6 +148,11 @@ KINDS = {
             "missing_tickers",
             "some results are absent",
             Parameter("symbols", (), "these tickers (default: every second one)"),
+        ),
+        _http(
+            "hollow",
+            "quoteSummary and charts come with holes",
+            Parameter("what", "modules", f"of {', '.join(HOLES)}: what is wrong", "|".join(HOLES)),
         ),
         _http(
             "unit_change",

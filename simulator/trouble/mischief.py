@@ -21,6 +21,8 @@ LAST_BLOCK = b"\x03\0"  # RFC 1951: an empty final block
 EDGE = b"Edge: Too Many Requests"
 PAGE = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body><h1>Free Wi-Fi</h1></body></html>"
 CAPTCHA = b"<!DOCTYPE html><html><head><title>Are you a human?</title></head><body><form>captcha</form></body></html>"
+SPOILED = ("application/json", "text/plain")
+"""Kinds of answers that can be spoiled; a web page cannot."""
 _OF_ONE = ("/v8/finance/chart/", "/v10/finance/quoteSummary/", "/v7/finance/options/", "/v7/finance/download/")
 
 
@@ -55,7 +57,7 @@ class Mischief:
                 break
         response = response or true()
         for fault in ordered:
-            if fault.kind.name in SPOILING and response.content_type.startswith("application/json"):
+            if fault.kind.name in SPOILING and response.content_type.startswith(SPOILED):
                 spoiled = spoil(response.body, fault)
                 if spoiled != response.body:
                     response = replace(response, body=spoiled)

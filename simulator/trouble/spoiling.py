@@ -41,8 +41,28 @@ def _wrong_ticker(document: Any, _fault: Fault) -> Any:
 def _missing_tickers(document: Any, fault: Fault) -> Any:
     gone = fault.texts("symbols")
     for each in _objects(document):
-        if isinstance(rows := each.get("result"), list):
-            each["result"] = [row for row in rows if row.get("symbol") not in gone] if gone else rows[::2]
+        for key in ("result", "quotes"):  # a screener's rows are a level deeper
+            if isinstance(rows := each.get(key), list) and all("symbol" in row for row in rows):
+                each[key] = [row for row in rows if row["symbol"] not in gone] if gone else rows[::2]
+    return document
+
+
+def _hollow(document: Any, fault: Fault) -> Any:
+    what = fault.text("what")
+    for each in _objects(document):
+        rows = each.get("result")
+        if isinstance(rows, list) and what == "modules" and "quoteSummary" in document:
+            each["result"] = [{name: {} for name in row} for row in rows]
+        if what == "times" and isinstance(times := each.get("timestamp"), list):
+            each["timestamp"] = [None if number % 3 == 1 else at_s for number, at_s in enumerate(times)]
+        if what == "quotes" and "indicators" in each:
+            each["indicators"]["quote"] = [{}]
+        if what == "adjclose":
+            each.pop("adjclose", None)
+        if what == "cents" and isinstance(each.get("close"), list):
+            for name in ("open", "high", "low", "close"):
+                middle = len(each[name]) // 2
+                each[name] = [price and 100 * price for price in each[name][:middle]] + each[name][middle:]
     return document
 
 
@@ -104,6 +124,7 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 _SPOILERS: dict[str, Callable[[Any, Fault], Any]] = {
     "wrong_ticker": _wrong_ticker,
     "missing_tickers": _missing_tickers,
+    "hollow": _hollow,
     "unit_change": _unit_change,
     "tamper_all": _tamper_all,
     "tamper_one": _tamper_one,

@@ -39,6 +39,7 @@ class Stock:
     `anchor`: the close that the past before the start of the market ends in; 0 = there was none.
     `past`: packed bars of the sessions that have ended since. `lowest`, `highest`: extremes of those.
     `dividends`: (second, USD a share); `splits`: (second, new shares, old shares).
+    `in_lists`: the symbol directories and the screener name it.
     """
 
     listing: Listing
@@ -64,6 +65,7 @@ class Stock:
     dividends: tuple[tuple[int, float], ...] = ()
     splits: tuple[tuple[int, int, int], ...] = ()
     halted: bool = False
+    in_lists: bool = True
 
     @property
     def change(self) -> float:
@@ -244,6 +246,13 @@ class Market:
         """End the ticker's trading for good."""
         del self.stocks[self._known(symbol).listing.symbol]
         self.delisted.add(symbol)
+
+    def unlist(self, symbol: str) -> None:
+        """Leave the ticker out of every list while it trades on, as happens to one that seldom trades."""
+        self._known(symbol).in_lists = False
+
+    def relist(self, symbol: str) -> None:
+        self._known(symbol).in_lists = True
 
     @property
     def _session_open_s(self) -> int:

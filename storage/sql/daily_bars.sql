@@ -12,6 +12,20 @@ ON CONFLICT (ticker, session_date) DO UPDATE SET
     volume = excluded.volume,
     source = excluded.source
 
+-- name: forget_daily_bars
+DELETE FROM stocks_daily_bar WHERE ticker = :ticker AND session_date BETWEEN :oldest AND :newest
+
+-- name: insert_daily_bar sqlite
+INSERT INTO stocks_daily_bar (ticker, session_date, open, high, low, close, adj_close, volume, source)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: history_of
+SELECT session_date, open, high, low, close, adj_close, volume FROM stocks_daily_bar
+WHERE ticker = :ticker ORDER BY session_date
+
+-- name: daily_bar_spans
+SELECT ticker, COUNT(*), MIN(session_date), MAX(session_date) FROM stocks_daily_bar GROUP BY ticker
+
 -- name: all_daily_bars
 SELECT ticker, session_date, open, high, low, close, volume FROM stocks_daily_bar WHERE session_date >= :since
 
@@ -47,3 +61,10 @@ SELECT
     ticker, current_price, open_price, days_high, days_low, volume, price_time, metrics_updated_at, previous_close,
     change_seq
 FROM stocks_stock WHERE change_seq > :seq AND current_price IS NOT NULL
+
+-- The table itself, if it is partitioned, and its partitions.
+-- name: bar_partitions
+SELECT relname::text FROM pg_class WHERE oid = 'stocks_daily_bar'::regclass AND relkind = 'p'
+UNION ALL
+SELECT child.relname::text FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid
+WHERE inhparent = 'stocks_daily_bar'::regclass

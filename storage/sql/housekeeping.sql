@@ -30,3 +30,19 @@ DELETE FROM scanner_event WHERE id IN (
         AND seq < (SELECT MAX(seq) FROM scanner_event newest WHERE newest.source = old.source)
     ORDER BY id LIMIT 5000
 )
+
+-- name: prune_listing_event
+DELETE FROM listing_event WHERE session < :before
+
+-- name: prune_quality_refusal
+DELETE FROM quality_refusal WHERE session < :before
+
+-- name: prune_truth_finding
+DELETE FROM truth_finding WHERE session < :before
+
+-- name: prune_truth_audit
+DELETE FROM truth_audit WHERE session < :before
+
+-- By the key, ticker after ticker: a search by the date alone would read the whole table under the writers' lock.
+-- name: prune_daily_bars
+DELETE FROM stocks_daily_bar WHERE ticker = :ticker AND session_date < :before

@@ -65,7 +65,7 @@ def test_the_status_document_has_the_promised_keys(daemon: Daemon) -> None:
 
     document = ended.json()
     assert (ended.code, ended.err) == (0, "")
-    top = {"version", "state", "pid", "since", "market", "processes", "coverage", "database", "alerts"}
+    top = {"version", "state", "pid", "since", "market", "processes", "coverage", "audit", "database", "alerts"}
     assert document.keys() == top
     assert document["market"].keys() == {"session", "state", "opens_at", "closes_at", "reason"}
     assert document["database"].keys() == {"url", "origin", "reachable"}
@@ -113,6 +113,7 @@ def test_a_full_house_fits_80_columns_without_a_broken_word(
         "alerts": [{"text": "upstream does not answer (prices, metrics): " + "word " * 20}],
         "processes": [process, process | {"name": "daily", "pid": None, "progress": None, "rss_mb": None}],
         "coverage": {"price": counts, "metrics": counts, "daily": counts},
+        "audit": {"session": "2026-11-20", "text": "8,779 of 8,782 exact; 3 differ: A bar_close 1 (chart 2), ..."},
     }
     monkeypatch.setenv("COLUMNS", "80")
     show(_screen(document))
@@ -124,6 +125,7 @@ def test_a_full_house_fits_80_columns_without_a_broken_word(
     assert "market closed (after the close), opens 2026-11-23 14:30:00 UTC" in text
     assert "database sqlite:////srv/tickerd/tickerd.db (origin not known yet)" in text
     assert "ALERT upstream does not answer" in text
+    assert "audit of 2026-11-20: 8,779 of 8,782 exact; 3 differ: A bar_close 1" in text
 
 
 def test_a_process_is_stopped_started_and_restarted_by_name(daemon: Daemon) -> None:

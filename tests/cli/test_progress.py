@@ -3,7 +3,7 @@ from io import StringIO
 from rich.console import Console
 from rich.progress import Progress as ProgressBar
 
-from cli.progress import progress_bar, shown_on
+from cli.progress import RemainingColumn, progress_bar, shown_on
 from core.progress import Progress
 
 
@@ -23,3 +23,13 @@ def test_each_stage_has_its_line_and_is_kept_as_it_stands() -> None:
         "lists": Progress(stage="lists", done=2, total=2),
         "others": Progress(stage="others", done=1, total=5),
     }
+
+
+def test_the_time_to_the_end_is_what_the_work_says() -> None:
+    shown = StringIO()
+    with ProgressBar(RemainingColumn(), console=Console(file=shown, force_terminal=True)) as bar:
+        show = shown_on(bar, {})
+        show(Progress(stage="charts", done=10, total=20, eta_s=8_039.6))
+        bar.refresh()
+        assert "2:14:00" in shown.getvalue()
+        show(Progress(stage="charts", done=20, total=20, eta_s=None))

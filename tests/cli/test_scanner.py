@@ -23,7 +23,9 @@ TICKERS = "AAPL\nMSFT\nBRK-B\nF\nSPY\n"
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[testing.PracticeProcess]:
-    with testing.process(tmp_path_factory.mktemp("market")) as running:
+    folder = tmp_path_factory.mktemp("market")
+    (folder / "universe.txt").write_text(TICKERS)  # a night lists whatever is traded
+    with testing.process(folder, "--universe", str(folder / "universe.txt")) as running:
         yield running
 
 
@@ -112,8 +114,8 @@ def test_an_upstream_that_does_not_answer_is_exit_69(folder: Path) -> None:
         port = server.getsockname()[1]
     closed = f"http://127.0.0.1:{port}"
 
-    for name in ("prices", "metrics"):
-        ended = tickerd("scanner", name, "--once", folder=folder, TICKERD_NETWORK__PROXY=closed)
+    for name, once in (("prices", ["--once"]), ("metrics", ["--once"]), ("daily", [])):
+        ended = tickerd("scanner", name, *once, folder=folder, TICKERD_NETWORK__PROXY=closed)
         assert (ended.code, ended.out) == (69, "")
         assert "Traceback" not in ended.err
         assert ended.err.splitlines()[-1].startswith("tickerd: ")

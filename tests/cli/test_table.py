@@ -24,6 +24,12 @@ COLUMNS = set(
         "sector",
         "industry",
         "is_listed",
+        "security_type",
+        "listed_by",
+        "seen_by",
+        "first_seen_date",
+        "missing_since",
+        "missing_sessions",
         "currency",
         "market_state",
         "current_price",
@@ -68,6 +74,28 @@ COLUMNS = set(
         "free_cash_flow",
         "float_shares",
         "employees",
+        "country",
+        "financial_currency",
+        "target_low",
+        "target_high",
+        "payout_ratio",
+        "return_on_equity",
+        "return_on_assets",
+        "gross_margin",
+        "operating_margin",
+        "revenue_growth",
+        "earnings_growth",
+        "debt_to_equity",
+        "current_ratio",
+        "total_cash",
+        "total_debt",
+        "operating_cash_flow",
+        "shares_short",
+        "short_percent_of_float",
+        "held_by_insiders",
+        "held_by_institutions",
+        "last_split_ratio",
+        "last_split_date",
         "daily_updated_at",
         "last_updated",
         "change_seq",
@@ -119,7 +147,7 @@ def test_what_was_never_written_is_null(table: Run) -> None:
     (row,) = table("quote", "F", "--json").json()["quotes"]
 
     known = {key for key, value in row.items() if value is not None}
-    assert known <= {"id", "ticker", "is_listed", "last_updated", "change_seq"}  # of the listing itself
+    assert known <= {"id", "ticker", "is_listed", "listed_by", "last_updated", "change_seq"}  # of the listing itself
 
 
 def test_an_unknown_ticker_is_listed_apart_and_the_rest_is_shown(table: Run) -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.fix_cli import Run, fits_80_columns
+from simulator import testing
+from tests.fix_cli import Run, fits_80_columns, tickerd
 
 LINES = """\
 # my tickers
@@ -74,7 +77,11 @@ def test_an_import_keeps_the_tickers_that_are_there(imported: Run, tmp_path: Pat
     (tmp_path / "more.txt").write_text("ZM\n")
 
     assert imported("universe", "import", "more.txt").out == "1 tickers added, 0 updated, 0 rows refused\n"
-    assert imported("universe", "list", "--json").json() == {"version": 1, "tickers": ["AAPL", "BRK-B", "MSFT", "ZM"]}
+    assert imported("universe", "list", "--json").json() == {
+        "version": 1,
+        "tickers": ["AAPL", "BRK-B", "MSFT", "ZM"],
+        "missing": {},
+    }
 
 
 @pytest.mark.parametrize(
@@ -110,3 +117,44 @@ def test_without_a_table_it_says_how_to_make_one_and_makes_no_file(
 def test_the_list_fits_a_terminal(imported: Run) -> None:
     imported("universe", "import", "mine.txt")
     assert fits_80_columns(imported("universe", "list").out)
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[testing.PracticeProcess]:
+    folder = tmp_path_factory.mktemp("market")
+    (folder / "traded.txt").write_text("\n".join(testing.SYMBOLS))
+    with testing.process(folder, "--universe", str(folder / "traded.txt")) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(market: testing.PracticeProcess, sqlite_file: Path, tmp_path: Path) -> Path:
+    """A folder with an empty table, pointed at a practice market of eight tickers."""
+    rate = "start_requests_per_s = 50\nmax_requests_per_s = 50"
+    network = f'[network]\nproxy = "{market.proxy_url}"\nca_file = "{market.ca_file}"\n{rate}\n'
+    (tmp_path / "config.toml").write_text(network + '[market]\ncalendar = "always"\n')
+    return tmp_path
+
+
+def test_a_look_lists_what_the_sources_name_and_says_how_many(folder: Path) -> None:
+    ended = tickerd("universe", "sync", folder=folder)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines() == [
+        "nasdaq: 8 tickers",
+        "yahoo: 8 tickers",
+        "8 new: AAPL, ABBV, BRK-B, F, MSFT, QQQ, SOHO, SPY",
+        "0 renamed",
+        "0 back",
+        "0 no longer listed",
+        "0 missing from every list, still followed",
+    ]
+    again = tickerd("universe", "sync", "--json", folder=folder).json()
+    assert (again["listed"], again["sources"]) == (0, {"nasdaq": 8, "yahoo": 8})
+
+
+def test_a_missing_ticker_is_shown_with_its_day(imported: Run, sqlite_file: Path) -> None:
+    imported("universe", "import", "mine.txt")
+    with closing(sqlite3.connect(sqlite_file)) as connection, connection:
+        connection.execute("UPDATE stocks_stock SET missing_since = '2026-11-20' WHERE ticker = 'BRK-B'")
+    assert imported("universe", "list").out == "AAPL\nBRK-B  missing since 2026-11-20\nMSFT\n"
+    assert imported("universe", "list", "--json").json()["missing"] == {"BRK-B": "2026-11-20"}

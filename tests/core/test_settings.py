@@ -84,6 +84,8 @@ DOCUMENTED: dict[str, Any] = {
     "retention.scanner_run_days": 400,
     "retention.scan_days": 90,
     "retention.signal_days": 400,
+    "retention.daily_bar_days": 3650,
+    "retention.listing_event_days": 3650,
     "risk.account_usd": 100_000.0,
     "risk.risk_per_trade_percent": 2.0,
     "risk.portfolio_heat_percent": 6.0,

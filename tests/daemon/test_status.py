@@ -207,3 +207,10 @@ def test_a_log_that_its_disk_refuses_and_one_that_is_flooded_are_alerts_while_th
     ]
     prices.log.disk_refuses = False
     assert document(replace(shown, now_s=1050.0))["alerts"] == []
+
+
+def test_the_newest_audit_stands_in_the_document(tmp_path: Path) -> None:
+    said = {"session": "2026-11-20", "text": "8,782 of 8,782 exact"}
+    daily = member(tmp_path, "daily", State.WAITING, wanted=False, heard=Heard(facts={"audit": said}))
+    assert document(snapshot(daily))["audit"] == said
+    assert document(snapshot(member(tmp_path, "prices", State.RUNNING)))["audit"] is None

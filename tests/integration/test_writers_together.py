@@ -26,10 +26,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from core import logs
 from core.clock import SystemClock
+from market.fundamentals import Decoded, Fundamentals
 from market.quotes import Quote
 from storage.daily_bars import DailyBar, write_daily_bars
 from storage.prices import PriceRow, flush_prices
-from storage.profiles import Profile, write_profiles
+from storage.profiles import write_fundamentals
 from storage.quotes import write_quotes
 from storage.recorder import Journal, Recorder
 from storage.writer import Writer
@@ -56,9 +57,11 @@ def metrics(number):
         assert result.written == 100
 
 def daily(number):
-    profiles = [Profile(ticker=ticker, beta=float(number)) for ticker in tickers[number::7]]
-    assert write_profiles(writer, profiles, at=clock.utc_now()) == len(profiles)
-    day = {"session_date": date(2026, 11, number), "adj_close": None, "volume": 1, "source": role}
+    said = [Decoded(fundamentals=Fundamentals(ticker=ticker, beta=float(number))) for ticker in tickers[number::7]]
+    on = date(2026, 11, number)
+    result = write_fundamentals(writer, said, at=clock.utc_now(), session_date=on, drop_after_days=30)
+    assert result.written == len(said)
+    day = {"session_date": on, "adj_close": None, "volume": 1, "source": role}
     bars = [DailyBar(ticker=ticker, open=1.0, high=1.0, low=1.0, close=1.0, **day) for ticker in tickers]
     assert write_daily_bars(writer, bars).written == 1000
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from market import quality
-from market.quality import FUTURE_TOLERANCE, agree, jumps, mixed_up, why_tick_refused
+from market.quality import FUTURE_TOLERANCE, agree, jumps, mixed_up, why_past_refused, why_tick_refused
 from market.quotes import Quote, Tick
 from yahoo.quote import parse_answer
 
@@ -177,3 +177,22 @@ def test_two_prices_of_one_market_are_within_a_fifth_of_each_other() -> None:
 @pytest.mark.parametrize(("odd", "total", "mixed"), [(1, 2, False), (2, 8, True), (10, 100, False), (11, 100, True)])
 def test_rows_may_be_each_others_if_two_and_more_than_a_tenth_contradict(odd: int, total: int, mixed: bool) -> None:
     assert mixed_up(odd, total) is mixed
+
+
+@pytest.mark.parametrize(
+    ("price", "previous_close", "last_close", "rule"),
+    [
+        (1020.0, 10.0, 10.1, "past"),
+        (0.1, 10.0, 10.1, "past"),
+        (31.0, 10.0, 10.1, None),  # a takeover
+        (1020.0, 1000.0, 10.1, None),  # perhaps a reverse split: the chart tells
+        (1020.0, None, 10.1, None),
+        (1020.0, 10.0, None, None),
+        (None, 10.0, 10.1, None),
+    ],
+)
+def test_a_price_of_another_unit_than_its_own_previous_close_is_refused(
+    price: float | None, previous_close: float | None, last_close: float | None, rule: str | None
+) -> None:
+    quote = Quote(ticker="A", current_price=price, previous_close=previous_close)
+    assert why_past_refused(quote, last_close=last_close) == rule

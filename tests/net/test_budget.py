@@ -1,9 +1,12 @@
 import itertools
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
+from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import RetryLater
-from net.budget import Budget, Lane, given_back, idle_in_s, praised, quiet_s, refused, reserved
+from net.budget import Budget, Lane, eased, given_back, idle_in_s, praised, quiet_s, refused, reserved
 
 ROOT = Path(__file__).parents[2]
 HAMMER = """
@@ -93,7 +96,66 @@ def test_a_refusal_halves_the_rate_and_is_followed_by_silence(
     retry_after_s: float | None, quiet_until_s: float
 ) -> None:
     lane = refused(Lane(rate_per_s=1.0, next_free_s=101.0), now_s=100.0, retry_after_s=retry_after_s)
-    assert lane == Lane(rate_per_s=0.5, next_free_s=quiet_until_s, used_at_s=100.0, quiet_until_s=quiet_until_s)
+    assert lane == Lane(
+        rate_per_s=0.5,
+        next_free_s=quiet_until_s,
+        used_at_s=100.0,
+        quiet_until_s=quiet_until_s,
+        refused_per_s=1.0,
+        refusals=1,
+    )
+
+
+def test_a_storm_of_refusals_is_met_with_minutes_of_silence() -> None:
+    lane, now_s, silences = Lane(rate_per_s=2.0), 100.0, []
+    for _ in range(6):
+        lane = refused(lane, now_s=now_s, retry_after_s=None)
+        silences.append(lane.quiet_until_s - now_s)
+        now_s = lane.quiet_until_s
+    assert silences == [30.0, 60.0, 120.0, 240.0, 480.0, 600.0]
+    assert refused(praised(lane, max_per_s=2.0), now_s=now_s, retry_after_s=None).quiet_until_s == now_s + 30.0
+
+
+def test_near_the_rate_that_was_refused_the_way_is_slow_and_far_beyond_it_quick() -> None:
+    known = Lane(rate_per_s=1.0, refused_per_s=2.0)
+    rates = [0.5, 1.7, 1.8, 2.0, 2.09, 2.2]
+    found = [praised(replace(known, rate_per_s=rate), max_per_s=9.0).rate_per_s - rate for rate in rates]
+    assert found == pytest.approx([0.02, 0.02, 0.0007, 0.0007, 0.0007, 0.02])
+
+
+def test_a_refusal_that_was_to_be_expected_costs_little() -> None:
+    """Its price is what is paid to know where the limit is; a second one without a good answer is another matter."""
+    lane = refused(Lane(rate_per_s=2.0, refused_per_s=2.0), now_s=100.0, retry_after_s=None)
+    assert (lane.rate_per_s, lane.quiet_until_s) == (1.5, 110.0)
+    again = refused(lane, now_s=110.0, retry_after_s=None)
+    assert (again.rate_per_s, again.quiet_until_s) == (0.75, 170.0)
+
+
+def test_an_error_that_is_no_refusal_only_slows_down(tmp_path: Path) -> None:
+    assert eased(Lane(rate_per_s=1.0, next_free_s=7.0)) == Lane(rate_per_s=0.7, next_free_s=7.0)
+    assert eased(Lane(rate_per_s=0.02)).rate_per_s == 0.02
+    budget = budget_in(tmp_path)
+    budget.ease()
+    assert budget.lane().rate_per_s == 0.35
+
+
+def test_a_hidden_limit_that_moves_is_followed() -> None:
+    """4, then 1, then 3 requests a second: nearly all that it allows is had, and few requests are refused."""
+    taken_s: deque[float] = deque()
+    lane, now_s, done, wrong = Lane(rate_per_s=0.25), 0.0, 0, 0
+    while now_s < 2700.0:
+        lane, wait_s = reserved(lane, now_s=now_s)
+        now_s += max(wait_s, quiet_s(lane, now_s=now_s + wait_s))
+        limit_per_s = next(per_s for ends_s, per_s in ((900.0, 4.0), (1800.0, 1.0), (math.inf, 3.0)) if now_s < ends_s)
+        while taken_s and taken_s[0] <= now_s - 10.0:
+            taken_s.popleft()
+        if len(taken_s) < 10.0 * limit_per_s:
+            taken_s.append(now_s)
+            lane, done = praised(lane, max_per_s=8.0), done + 1
+        else:
+            lane, wrong = refused(lane, now_s=now_s, retry_after_s=None), wrong + 1
+    assert done >= 900 * (4 + 1 + 3) / 1.3
+    assert wrong <= 0.05 * done
 
 
 def test_a_refusal_never_shortens_a_silence() -> None:
@@ -156,7 +218,8 @@ def test_two_budgets_on_one_folder_share_a_lane_and_another_exit_has_its_own(tmp
     first.praise()
     assert second.lane().rate_per_s == 0.52
     second.refuse(now_s=100.0, retry_after_s=60.0)
-    assert first.lane() == Lane(rate_per_s=0.26, next_free_s=160.0, used_at_s=100.0, quiet_until_s=160.0)
+    lane = first.lane()
+    assert (lane.rate_per_s, lane.next_free_s, lane.quiet_until_s) == (0.26, 160.0, 160.0)
 
 
 def test_who_holds_an_old_slot_hears_of_the_refusal_of_another_process(tmp_path: Path) -> None:
@@ -234,6 +297,8 @@ def test_a_process_killed_at_any_moment_leaves_a_lane_that_works(tmp_path: Path)
 
 SENDER = """
 import sys
+from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from core.clock import SystemClock, pause
 from net.budget import Budget

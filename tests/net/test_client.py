@@ -57,6 +57,15 @@ async def test_parameters_arrive_escaped_and_the_fingerprint_is_a_browsers(serve
     assert "Chrome/" in request
 
 
+async def test_a_document_is_sent_as_json_under_the_same_fingerprint(server: Upstream, http: HttpClient) -> None:
+    answer = await http.post(URL, {"crumb": "a/b"}, b'{"offset":250}')
+    head = server.requests[0]
+    assert (answer.status, answer.body) == (200, b"{}")
+    assert head.startswith("POST /v7/finance/quote?crumb=a%2Fb HTTP/1.1\r\n")
+    assert "content-type: application/json" in head.lower() and "content-length: 14" in head.lower()
+    assert "Chrome/" in head
+
+
 async def test_a_cookie_is_kept_and_sent_again(server: Upstream, http: HttpClient) -> None:
     server.handler = lambda _: reply(200, b"", {"set-cookie": "A3=d=x; Domain=.yahoo.com; Path=/; Secure"})
     await http.get(f"https://{HOST}/")

@@ -15,7 +15,7 @@ from scanners.context import Context
 from scanners.lane import DirectLane, Stopped
 from tests.fix_clock import FakeClock
 from tests.fix_scanners import ShiftedClock, Stage, eventually
-from yahoo.session import BatchRefused, RateLimited
+from yahoo.session import BatchRefused, CrumbRefused, RateLimited
 
 QUOTE = "/v7/finance/quote"
 CRUMB = "/v1/test/getcrumb"
@@ -265,3 +265,29 @@ async def test_a_stop_ends_the_patience(still_stage: Stage) -> None:
         context.stop.set()
         with pytest.raises(Stopped):
             await asyncio.wait_for(asking, 2)
+
+
+async def test_other_endpoints_take_a_slot_each_and_a_crumb_only_where_they_need_one(still_stage: Stage) -> None:
+    context = still_stage.context("daily")
+    async with lane_of(context) as lane:
+        chart = await lane.get("https://query1.finance.yahoo.com/v8/finance/chart/AAPL", with_crumb=False)
+        assert (chart.status, lane.requests) == (200, 1)
+        summary = "https://query2.finance.yahoo.com/v10/finance/quoteSummary/AAPL"
+        answer = await lane.get(summary, {"modules": "price"}, with_crumb=True)
+        assert (answer.status, lane.requests) == (200, 4)
+        screener = "https://query1.finance.yahoo.com/v1/finance/screener"
+        found = await lane.post(screener, {}, b"{}")
+        assert (found.status in (200, 400), lane.requests) == (True, 5)
+    assert [each.method for each in still_stage.market.requests(path="/v1/finance/screener")] == ["POST"]
+    assert context.budget.lane().rate_per_s == 1000.0
+
+
+async def test_a_refused_crumb_of_another_endpoint_is_worn_out_once_and_then_a_refusal(still_stage: Stage) -> None:
+    still_stage.market.fault("unauthorized", path="/v10/*")
+    context = still_stage.context("daily")
+    url = "https://query2.finance.yahoo.com/v10/finance/quoteSummary/AAPL"
+    async with lane_of(context) as lane:
+        for quiet in (False, True):
+            with pytest.raises(CrumbRefused):
+                await lane.get(url, {"modules": "price"}, with_crumb=True)
+            assert (context.budget.quiet_for_s(context.clock.monotonic_s()) > 0) is quiet

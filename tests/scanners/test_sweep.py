@@ -194,3 +194,14 @@ async def test_a_ticker_that_is_refused_alone_three_times_holds_the_pass_up_no_l
     result, _ = await swept(still_stage.context("metrics", clock=ShiftedClock(speed=20)), ["AAPL"], Taken())
     assert (result.missing, result.answered, len(result.unasked)) == ({"AAPL"}, set(), 0)
     assert result.failures == {"BadAnswer": 3}
+
+
+async def test_who_counts_more_than_tickers_shows_the_progress_himself(still_stage: Stage) -> None:
+    shown: list[tuple[int, int]] = []
+    context, taken = still_stage.context("daily"), Taken()
+    async with HttpClient(ca_path=context.trust.ca_path, proxy=context.settings.network.proxy) as http:
+        lane = DirectLane(context, http)
+        sweep = Sweep(context, lane, taken.accept, stage="quotes", advance=lambda *each: shown.append(each))
+        await sweep.run(still_stage.tickers, batch_size=4, concurrency=1, deadline_s=20.0)
+    assert shown == [(4, 8), (8, 8)]
+    assert context.pulse.progress is None

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from core.clock import SystemClock
 from storage import bar_rows
 from storage.bar_rows import (
     bars_seq,
@@ -19,6 +20,9 @@ from storage.bar_rows import (
     read_unlisted,
 )
 from storage.daily_bars import write_daily_bars
+from storage.engine import open_engine
+from storage.histories import replace_histories
+from storage.queries import query
 from storage.schema import parameter
 from storage.writer import Writer
 from tests.fix_storage import NOON, OPENS_AT
@@ -166,3 +170,24 @@ def test_yesterdays_open_and_volume_do_not_pass_for_todays() -> None:
     """The metrics of 9:30:10 still hold them of a ticker whose first trade comes at 9:31."""
     assert of_session(11.0, 9.5, 11.0, 11.0, 900_000, AT) == (11, 11, 11, 11, None, 10.5)
     assert of_session(11.0, 11.0, 11.0, 11.0, 300, OPENS_AT) == (11, 11, 11, 11, 300, 10.5)
+
+
+def test_postgresql_reads_by_the_key_and_only_the_years_that_are_asked_for(postgresql_url: str) -> None:
+    bars = [(date(year, 6, 1), 1.0, 1.0, 1.0, 1.0, None, 1) for year in (2040, 2041)]
+    with Writer.open(postgresql_url, service="test", origin=None, clock=SystemClock()) as writer:
+        replace_histories(writer, [(f"T{number}", bars) for number in range(2000)], keep_older=False)
+    engine = open_engine(postgresql_url, service="test")
+
+    def plan(name: str, **given: object) -> str:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("ANALYZE stocks_daily_bar")
+            lines = connection.exec_driver_sql("EXPLAIN " + query(name, "postgresql"), given).scalars()
+            return "\n".join(lines)
+
+    one = plan("daily_bars_of", ticker="T7")
+    assert "Seq Scan on stocks_daily_bar_204" not in one
+    assert "stocks_daily_bar_2040_pkey" in one
+    recent = plan("all_daily_bars", since=date(2041, 1, 1))
+    assert "stocks_daily_bar_2041" in recent
+    assert "stocks_daily_bar_2040" not in recent
+    engine.dispose()

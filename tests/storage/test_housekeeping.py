@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine, text
@@ -9,10 +9,11 @@ from core.settings import Market, Retention
 from market.sessions import Calendar, build_calendar
 from storage import scans
 from storage.coverage import CoverageCounts, write_coverage_minute
+from storage.histories import replace_histories
 from storage.housekeeping import Housekeeper, give_back, prune
 from storage.runs import start_run
 from storage.writer import Writer
-from tests.fix_storage import NOON
+from tests.fix_storage import NOON, StillClock
 
 DAY = timedelta(days=1)
 AFTER_CLOSE = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
@@ -52,6 +53,10 @@ def test_what_is_old_goes_but_for_the_newest_event_of_each_source(writer: Writer
         "scan_errors": 0,
         "scans": 0,
         "signals": 0,
+        "listing_event": 0,
+        "quality_refusal": 0,
+        "truth_finding": 0,
+        "truth_audit": 0,
     }
     assert ages(reader, "coverage_minute", "minute") == [0, 1, 2]
     assert ages(reader, "scanner_run", "started_at") == [0, 1, 2]
@@ -123,3 +128,52 @@ def test_old_scans_go_with_all_that_belongs_to_them_and_signals_that_are_still_i
     assert [row["id"] for row in scans.read_scans(reader, limit=9)] == ["new"]
     assert [row["ticker"] for row in scans.read_results(reader, "new")] == ["A"]
     assert {row["scan"] for row in scans.read_signals(reader, name=None, active=True, limit=9)} == {"old", "new"}
+
+
+def bars_of(reader: Engine) -> list[str]:
+    with reader.connect() as connection:
+        rows = connection.execute(text("SELECT ticker, session_date FROM stocks_daily_bar ORDER BY 1, 2"))
+        return [f"{ticker} {day}" for ticker, day in rows]
+
+
+def seq_of_bars(reader: Engine) -> int:
+    with reader.connect() as connection:
+        sql = text("SELECT seq FROM change_marker WHERE source = 'daily_bars'")
+        return int(connection.execute(sql).scalar_one())
+
+
+def test_bars_older_than_their_days_go_and_the_cube_is_told(writer: Writer, reader: Engine) -> None:
+    row = (1.0, 1.0, 1.0, 1.0, None, 1)
+    days = [date(2024, 6, 3), date(2025, 11, 20), date(2025, 11, 25), date(2026, 11, 20)]
+    replace_histories(writer, [(ticker, [(day, *row) for day in days]) for ticker in ("A", "B")], keep_older=False)
+    before = seq_of_bars(reader)
+    keeper = Housekeeper(writer, calendar("always"), Retention(daily_bar_days=365))
+    assert keeper.work_if_due(NOON)
+    assert bars_of(reader) == ["A 2025-11-25", "A 2026-11-20", "B 2025-11-25", "B 2026-11-20"]
+    assert seq_of_bars(reader) > before
+
+
+def test_bars_that_the_daily_refresh_would_fetch_again_stay(writer: Writer, reader: Engine) -> None:
+    rows = [(NOON.date() - timedelta(days=age), 1.0, 1.0, 1.0, 1.0, None, 1) for age in (700, 560, 100)]
+    replace_histories(writer, [("A", rows)], keep_older=False)
+    assert Housekeeper(writer, calendar("always"), Retention(daily_bar_days=30), history_days=400).work_if_due(NOON)
+    assert len(bars_of(reader)) == 2
+
+
+def test_the_next_years_partition_is_made_ahead(postgresql_url: str, still_clock: StillClock) -> None:
+    still_clock.at = datetime(2031, 12, 31, 23, 0, tzinfo=UTC)
+    with Writer.open(postgresql_url, service="test", origin=None, clock=still_clock) as writer:
+        assert Housekeeper(writer, calendar("always"), Retention()).work_if_due(still_clock.at)
+        made = writer.run(lambda tx: tx.execute("bar_partitions").scalars().all(), source="test")
+    assert {"stocks_daily_bar_2031", "stocks_daily_bar_2032"} <= set(made)
+
+
+def test_what_is_kept_by_the_session_goes_by_its_date(writer: Writer, reader: Engine) -> None:
+    columns = "(session, at, asked, exact, differs, not_comparable, sampled, outliers, requests, total)"
+    for age in (0, 1, 2, 3):
+        day = (NOON - age * DAY).date()
+        sql = text(f"INSERT INTO truth_audit {columns} VALUES (:day, :at, 1, 1, 0, 0, 0, 0, 0, 1)")
+        given = {"day": str(day) if reader.dialect.name == "sqlite" else day, "at": str(NOON)[:26]}
+        writer.run(lambda tx, sql=sql, given=given: tx.connection.execute(sql, given), source="test")  # type: ignore[misc]
+    assert prune(writer, now=NOON, retention=TWO_DAYS)["truth_audit"] == 1
+    assert ages(reader, "truth_audit", "at") == [0, 0, 0]

@@ -91,6 +91,50 @@ def test_a_changed_list_or_selection_is_loaded_and_what_left_it_is_unlisted(tmp_
     assert tickers(settings) == ["SPY"]
 
 
+@pytest.fixture
+def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundled list of a release of its own."""
+    file = tmp_path / "bundled.csv"
+    file.write_text("symbol,name,type\nAAPL,Apple Inc.,Common\nF,Ford,Common\nSPY,SPDR,ETF\n")
+    monkeypatch.setattr("storage.prepare.BUNDLED_UNIVERSE", file)
+    return file
+
+
+def found_by_the_sources(folder: Path) -> None:
+    """A look at the sources has found NEW, and F missing for too long."""
+    with sqlite3.connect(folder / "tickerd.db") as connection:
+        connection.execute("UPDATE stocks_stock SET is_listed = 0, missing_since = '2026-11-02' WHERE ticker = 'F'")
+        connection.execute("INSERT INTO stocks_stock (ticker, listed_by) VALUES ('NEW', 'sources')")
+    connection.close()
+
+
+def test_a_newer_release_s_list_takes_back_nothing_that_the_sources_told(tmp_path: Path, bundled: Path) -> None:
+    settings = settings_for(tmp_path)
+    prepare(settings)
+    found_by_the_sources(tmp_path)
+    bundled.write_text("symbol,name,type\nAAPL,Apple Inc.,Common\nF,Ford,Common\nMSFT,Microsoft,Common\n")
+    prepare(settings)
+    assert tickers(settings) == ["AAPL", "MSFT", "NEW"], "SPY left the list and nobody else had it"
+
+
+def test_another_choice_begins_anew(tmp_path: Path, bundled: Path) -> None:
+    prepare(settings_for(tmp_path))
+    found_by_the_sources(tmp_path)
+    settings = settings_for(tmp_path, include_etfs=False)
+    prepare(settings)
+    assert tickers(settings) == ["AAPL", "F"]
+
+
+def test_whose_list_a_ticker_is_of_and_of_what_type_is_noted(tmp_path: Path, bundled: Path, listing: Path) -> None:
+    prepare(settings_for(tmp_path))
+    prepare(settings_for(tmp_path, file=str(listing)))
+    with sqlite3.connect(tmp_path / "tickerd.db") as connection:
+        sql = "SELECT ticker, listed_by, security_type FROM stocks_stock WHERE ticker IN ('AAPL', 'F') ORDER BY 1"
+        rows = connection.execute(sql).fetchall()
+    connection.close()
+    assert rows == [("AAPL", "user", "Common"), ("F", "bundled", "Common")]
+
+
 def test_a_selection_that_leaves_nothing_is_refused(tmp_path: Path, listing: Path) -> None:
     listing.write_text("symbol,type\nSPY,ETF\n")
     with pytest.raises(FixByHand, match=r"mine\.csv: universe\.include_etfs: leaves no ticker"):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
-from storage.runs import EndStatus, completed_at, finish_run, last_complete, start_run
+from storage.runs import EndStatus, completed_at, finish_run, last_complete, last_session_done, start_run
 from storage.schema import scanner_run
 from storage.writer import Writer
 from tests.fix_storage import NOON
@@ -62,3 +62,14 @@ def test_a_session_was_complete_when_its_first_complete_run_ended(writer: Writer
         finish_run(writer, run_id, status=status, updated=3, failed=0, skipped=0, detail={}, at=end)
     assert completed_at(reader, "daily", SESSION) == NOON + timedelta(minutes=2)
     assert completed_at(reader, "daily", SESSION + timedelta(days=1)) is None
+
+
+def test_the_newest_session_that_was_done_completely(writer: Writer, reader: Engine) -> None:
+    assert last_session_done(reader, "daily") is None
+    ends: list[tuple[int, EndStatus]] = [(2, "complete"), (1, "complete"), (0, "partial")]
+    for ago, status in ends:
+        session_date = SESSION - timedelta(days=ago)
+        run_id = start_run(writer, scanner="daily", session_date=session_date, expected=1, at=NOON)
+        finish_run(writer, run_id, status=status, updated=0, failed=0, skipped=0, detail={}, at=NOON)
+    assert last_session_done(reader, "daily") == SESSION - timedelta(days=1)
+    assert last_session_done(reader, "metrics") is None

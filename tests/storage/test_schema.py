@@ -31,6 +31,13 @@ def test_every_promised_column_is_there() -> None:
     assert set(METADATA.tables) == {
         "stocks_stock",
         "stocks_daily_bar",
+        "daily_progress",
+        "listing_event",
+        "daily_stale_field",
+        "quality_refusal",
+        "truth_audit",
+        "truth_finding",
+        "truth_witness",
         "scanner_run",
         "scanner_event",
         "coverage_minute",

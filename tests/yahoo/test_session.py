@@ -19,7 +19,7 @@ from simulator.testing import PracticeMarket
 from tests.fix_clock import FakeClock
 from tests.fix_tls import Handler, reply, upstream
 from yahoo.quote import BadAnswer
-from yahoo.session import BatchRefused, QuoteSession, RateLimited, retry_after_s
+from yahoo.session import BatchRefused, CrumbRefused, QuoteSession, RateLimited, retry_after_s
 
 QUOTE = "/v7/finance/quote"
 CRUMB = "/v1/test/getcrumb"
@@ -284,3 +284,24 @@ async def test_only_answers_to_quotes_are_recorded_never_that_which_holds_the_cr
     assert len(session._crumb) == 11 and len(cookie) > 20
     assert session._crumb.encode() not in kept
     assert cookie.partition("&")[0].encode() not in kept
+
+
+async def test_any_endpoint_is_asked_with_the_crumb_or_without(
+    session: QuoteSession, practice_market: PracticeMarket
+) -> None:
+    chart = "https://query1.finance.yahoo.com/v8/finance/chart/AAPL"
+    assert (await session.get(chart, with_crumb=False)).status == 200
+    await session.mint()
+    summary = "https://query2.finance.yahoo.com/v10/finance/quoteSummary/AAPL"
+    assert (await session.get(summary, {"modules": "price"}, with_crumb=True)).status == 200
+    assert (await session.get(summary + "-NONE", {"modules": "price"}, with_crumb=True)).status == 404
+    practice_market.server.answer_status("/v8/finance/chart/AAPL", 429)
+    with pytest.raises(RateLimited, match="status 429"):
+        await session.get(chart, with_crumb=False)
+    practice_market.server.answer_status("/v8/finance/chart/AAPL", 503)
+    with pytest.raises(BadAnswer, match="status 503"):
+        await session.get(chart, with_crumb=False)
+    practice_market.server.answer_status("/v10/finance/quoteSummary/AAPL", 401)
+    with pytest.raises(CrumbRefused):
+        await session.get(summary, {"modules": "price"}, with_crumb=True)
+    assert not session.has_crumb

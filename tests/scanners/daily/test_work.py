@@ -1,101 +1,83 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
 from core.errors import EXIT_DONE, EXIT_TRY_LATER, FixByHand
-from market.quotes import Quote
-from market.sessions import Session
 from scanners.context import Context, run_scanner
-from scanners.daily import work as daily_work
-from scanners.daily.work import bar_of, work
-from storage.daily_bars import DailyBar
-from tests.fix_scanners import MONDAY, NOON, ShiftedClock, Stage, Supervisor
+from scanners.daily.work import work
+from tests.fix_daily import AFTER_CLOSE, QUOTE, SUMMARY, after_close
+from tests.fix_scanners import NOON, ShiftedClock, Stage, Supervisor, eventually
 
-QUOTE = "/v7/finance/quote"
-AFTER_CLOSE = NOON + timedelta(hours=4, minutes=31)
-"""16:31 in New York."""
+OF_MONDAY = "WHERE session_date = '2026-11-23'"
 
 
-def a_quote(at: datetime | None = MONDAY.closes_at, **more: Any) -> Quote:
-    numbers: dict[str, Any] = {
-        "open_price": 10.0,
-        "days_high": 12.0,
-        "days_low": 9.0,
-        "current_price": 11.0,
-        "volume": 500,
-    }
-    return Quote(ticker="A", price_time=at, **(numbers | more))
-
-
-def test_the_bar_of_a_session_is_the_quote_after_its_close() -> None:
-    assert bar_of(a_quote(), MONDAY) == DailyBar(
-        ticker="A",
-        session_date=MONDAY.session_date,
-        open=10.0,
-        high=12.0,
-        low=9.0,
-        close=11.0,
-        adj_close=None,
-        volume=500,
-        source="quote",
-    )
-
-
-@pytest.mark.parametrize(
-    "quote",
-    [
-        a_quote(MONDAY.opens_at - timedelta(days=3)),
-        a_quote(MONDAY.closes_at + timedelta(hours=17)),  # the next morning's first trades
-        a_quote(MONDAY.closes_at + timedelta(minutes=15, seconds=1)),
-        a_quote(None),
-        a_quote(volume=0),
-        a_quote(volume=None),
-        a_quote(open_price=None),
-        a_quote(days_high=None),
-        a_quote(days_low=None),
-        a_quote(current_price=None),
-    ],
-)
-def test_a_ticker_that_did_not_trade_in_the_session_gets_no_bar(quote: Quote) -> None:
-    assert bar_of(quote, MONDAY) is None
-
-
-def test_the_closing_auctions_late_print_belongs_to_the_session() -> None:
-    assert bar_of(a_quote(MONDAY.closes_at + timedelta(minutes=14)), MONDAY) is not None
-
-
-def test_a_session_of_minutes_gets_bars_under_its_own_label() -> None:
-    """The sessions of a calendar file may be labelled with other dates than the real one."""
-    label = datetime(2026, 12, 24).date()
-    session = Session(session_date=label, opens_at=NOON, closes_at=NOON + timedelta(minutes=3))
-    bar = bar_of(a_quote(NOON + timedelta(minutes=1)), session)
-    assert bar is not None
-    assert bar.session_date == label
-
-
-def after_close(stage: Stage, *, speed: float = 1.0, **sections: Any) -> Context:
-    """Surroundings at 16:31 of a Monday on which every ticker but SOHO traded."""
-    stage.market.server.advance(NOON + timedelta(seconds=1))
-    stage.market.market.stocks["SOHO"].trade_time_s = int((NOON - timedelta(days=4)).timestamp())
-    stage.market.server.advance(AFTER_CLOSE)
-    return stage.context("daily", clock=ShiftedClock(AFTER_CLOSE, speed=speed), **sections)
-
-
-async def test_all_fields_and_the_bars_of_the_session_are_written(still_stage: Stage) -> None:
+async def test_a_night_brings_fields_bars_history_and_an_audit(still_stage: Stage) -> None:
     assert await run_scanner(after_close(still_stage), work) == EXIT_DONE
-    assert len(still_stage.stocks("daily_updated_at IS NOT NULL")) == 8
-    bars = {bar["ticker"]: bar for bar in still_stage.rows("SELECT * FROM stocks_daily_bar")}
-    assert bars.keys() == set(still_stage.tickers) - {"SOHO"}
+    rows = still_stage.stocks("daily_updated_at IS NOT NULL AND metrics_updated_at IS NOT NULL")
+    assert rows.keys() == set(still_stage.tickers)
+    assert rows["AAPL"]["sector"] == "Technology"
+    bars = {bar["ticker"]: bar for bar in still_stage.rows(f"SELECT * FROM stocks_daily_bar {OF_MONDAY}")}
+    assert bars.keys() >= set(still_stage.tickers) - {"SOHO"}
     true = still_stage.market.market.stocks["AAPL"]
     bar = bars["AAPL"]
     assert (bar["open"], bar["high"], bar["low"], bar["close"]) == (true.open, true.high, true.low, true.price)
-    assert (bar["volume"], bar["session_date"], bar["source"]) == (true.volume, "2026-11-23", "quote")
+    assert (bar["volume"], bar["adj_close"]) == (true.volume, true.price)
+    assert len(still_stage.rows("SELECT * FROM stocks_daily_bar WHERE ticker = 'AAPL'")) >= 400
     (run,) = still_stage.runs("daily")
-    assert (run["status"], run["session"], run["updated"]) == ("complete", "2026-11-23", 8)
-    assert (run["detail"]["bars"], run["detail"]["bars_refused"]) == (7, 0)
+    assert (run["status"], run["session"], run["updated"], run["failed"]) == ("complete", "2026-11-23", 8, 0)
+    assert run["detail"]["stages"]["charts"] == {"first": 8}
+    assert run["detail"]["audit"]["differs"] == 0
+    assert still_stage.coverage("daily")[-1] == {
+        "fresh": 8,
+        "unchanged": 0,
+        "no_trade": 0,
+        "unknown": 0,
+        "total": 8,
+    }
+
+
+async def test_a_later_night_asks_for_no_chart_that_is_not_needed(still_stage: Stage) -> None:
+    """Quotes, the session's bars from them, one quoteSummary a ticker: the history stands."""
+    first = after_close(still_stage)
+    assert await run_scanner(first, work) == EXIT_DONE
+    tuesday = AFTER_CLOSE + timedelta(days=1)
+    still_stage.market.server.advance(NOON + timedelta(days=1))
+    still_stage.market.server.advance(tuesday)
+    before = still_stage.market.status().requests
+    assert await run_scanner(still_stage.context("daily", clock=ShiftedClock(tuesday)), work) == EXIT_DONE
+    run = still_stage.runs("daily")[-1]
+    assert run["session"] == "2026-11-24"
+    assert "charts" not in run["detail"]["stages"]
+    asked = [each.path for each in still_stage.market.requests(before)]
+    assert sum(path.startswith(SUMMARY) for path in asked) == 8
+    assert sum(path == QUOTE for path in asked) == 1
+    bars = still_stage.rows("SELECT * FROM stocks_daily_bar WHERE session_date = '2026-11-24'")
+    assert {bar["source"] for bar in bars} == {"quote"}
+
+
+async def test_a_split_a_dividend_and_a_missed_day_bring_new_charts(still_stage: Stage) -> None:
+    assert await run_scanner(after_close(still_stage), work) == EXIT_DONE
+    for step in (NOON, AFTER_CLOSE):
+        still_stage.market.server.advance(step + timedelta(days=1))
+    still_stage.market.event("split", "MSFT", new=4, old=1)
+    for step in (NOON, AFTER_CLOSE):
+        still_stage.market.server.advance(step + timedelta(days=2))
+    wednesday = AFTER_CLOSE + timedelta(days=2)
+    assert await run_scanner(still_stage.context("daily", clock=ShiftedClock(wednesday)), work) == EXIT_DONE
+    run = still_stage.runs("daily")[-1]
+    assert run["detail"]["missed"] == ["2026-11-24"]
+    assert run["detail"]["stages"]["needs"] == {"gap": 8}
+    assert run["detail"]["stages"]["charts"] == {"added": 7, "reloaded": 1}
+    for day in ("2026-11-24", "2026-11-25"):
+        held = still_stage.rows(f"SELECT ticker FROM stocks_daily_bar WHERE session_date = '{day}'")
+        assert {bar["ticker"] for bar in held} >= set(still_stage.tickers) - {"SOHO"}
+    closes = [
+        bar["close"]
+        for bar in still_stage.rows("SELECT close FROM stocks_daily_bar WHERE ticker = 'MSFT' ORDER BY session_date")
+    ]
+    assert max(closes[-20:]) < 2 * min(closes[-20:]), "the days before the split are of the new share"
 
 
 async def test_the_second_start_of_a_session_finds_it_done_without_asking_anything(
@@ -111,11 +93,13 @@ async def test_the_second_start_of_a_session_finds_it_done_without_asking_anythi
 
 
 async def test_before_the_hour_the_session_before_is_refreshed(still_stage: Stage) -> None:
+    """Asked at noon the quotes speak of Monday: Friday's bars come from the charts, without Monday's."""
     context = still_stage.context("daily", clock=ShiftedClock(NOON))
     assert await run_scanner(context, work) == EXIT_DONE
-    assert [run["session"] for run in still_stage.runs("daily")] == ["2026-11-20"]
-    assert still_stage.rows("SELECT * FROM stocks_daily_bar") == []
-    assert still_stage.runs("daily")[0]["detail"]["bars"] == 0  # asked at noon, the quotes speak of Monday
+    (run,) = still_stage.runs("daily")
+    assert (run["session"], run["status"]) == ("2026-11-20", "complete")
+    held = still_stage.rows("SELECT max(session_date) newest, count(DISTINCT ticker) tickers FROM stocks_daily_bar")
+    assert held == [{"newest": "2026-11-20", "tickers": 8}]
 
 
 async def test_before_the_first_session_nothing_is_due(still_stage: Stage, supervisor: Supervisor) -> None:
@@ -127,16 +111,23 @@ async def test_before_the_first_session_nothing_is_due(still_stage: Stage, super
     assert still_stage.runs("daily") == []
 
 
-async def test_a_pass_that_stays_partial_is_tried_later_and_completed_by_the_next_start(
-    still_stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(daily_work, "LONGEST_S", 5.0)
-    still_stage.market.server.answer_status(QUOTE, 429, times=1)
-    first = after_close(still_stage, speed=50)
-    assert await run_scanner(first, work) == EXIT_TRY_LATER
-    monkeypatch.undo()
+async def test_a_run_that_is_stopped_is_completed_by_the_next_start(still_stage: Stage) -> None:
+    """What was answered is not asked for again."""
+    first = after_close(still_stage, daily={"threads": 1})
+    still_stage.market.fault("too_many", path=SUMMARY + "SPY*", retry_after_s=600)
+    async with still_stage.at_work(first, work) as running:
+        await eventually(lambda: still_stage.rows("SELECT * FROM daily_progress WHERE fundamentals IS NOT NULL"))
+        assert await running.stop() == EXIT_TRY_LATER
+    assert [run["status"] for run in still_stage.runs("daily")] == ["partial"]
+    done = still_stage.rows("SELECT ticker FROM daily_progress WHERE fundamentals IS NOT NULL")
+    still_stage.market.clear()
+    (still_stage.folder / "state" / "budget-direct.json").unlink()  # of another morning
+    before = still_stage.market.status().requests
     assert await run_scanner(still_stage.context("daily", clock=first.clock), work) == EXIT_DONE
-    assert [run["status"] for run in still_stage.runs("daily")] == ["failed", "complete"]
+    asked = [each.path for each in still_stage.market.requests(before, path=SUMMARY + "*")]
+    left = set(still_stage.tickers) - {row["ticker"] for row in done}
+    assert sorted(asked) == sorted(SUMMARY + each for each in left)
+    assert [run["status"] for run in still_stage.runs("daily")] == ["partial", "complete"]
 
 
 async def test_practice_quotes_are_never_written_into_live_data(still_stage: Stage) -> None:
@@ -145,3 +136,25 @@ async def test_practice_quotes_are_never_written_into_live_data(still_stage: Sta
     with pytest.raises(FixByHand, match="holds live data"):
         await run_scanner(after_close(still_stage), work)
     assert still_stage.rows("SELECT * FROM stocks_daily_bar") == []
+
+
+async def test_a_refresh_that_is_not_through_when_the_next_is_due_goes_on_with_that(still_stage: Stage) -> None:
+    """Without proxies a night may be too short: the next one begins with those that were waiting longest."""
+    still_stage.market.fault("too_many", path=SUMMARY + "SPY", retry_after_s=600)
+    context = after_close(still_stage, speed=20_000.0, daily={"threads": 1})
+    async with still_stage.at_work(context, work) as running:
+        await eventually(lambda: len(still_stage.runs("daily")) == 2, timeout_s=60.0)
+        still_stage.market.clear()
+        await running.stop(within_s=60.0)
+    first, second = still_stage.runs("daily")[:2]
+    assert (first["session"], first["status"]) == ("2026-11-23", "partial")
+    assert first["detail"]["ended"] == "the refresh of 2026-11-24 is due"
+    assert second["session"] > first["session"]
+
+
+async def test_a_universe_that_cannot_be_looked_at_leaves_the_night_as_it_is(still_stage: Stage) -> None:
+    still_stage.market.fault("html", path="/v1/finance/screener")
+    still_stage.market.fault("html", host="*nasdaqtrader*")
+    assert await run_scanner(after_close(still_stage, speed=100.0), work) == EXIT_DONE
+    (run,) = still_stage.runs("daily")
+    assert (run["status"], run["updated"]) == ("complete", 8)

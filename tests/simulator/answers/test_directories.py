@@ -82,10 +82,22 @@ def test_new_listings_renames_and_delistings_are_in_the_next_file() -> None:
     assert "Apple" in found["PEAR"][1]
 
 
+def test_a_ticker_left_out_of_the_lists_is_in_no_file_until_it_is_back() -> None:
+    practice = market()
+    practice.unlist("MSFT")
+    assert "MSFT" not in rows("nasdaqlisted.txt", practice)[1]
+    practice.relist("MSFT")
+    assert "MSFT" in rows("nasdaqlisted.txt", practice)[1]
+
+
+def test_a_listing_before_its_issue_has_a_sign_of_its_own() -> None:
+    assert rows("otherlisted.txt")[1]["DD.V"][3:] == ["DDw", "N", "100", "N", "DD#"]
+
+
 def test_each_ticker_stands_in_one_file_and_crypto_in_none() -> None:
     practice = market()
     nasdaq, other = (len(rows(name, practice)[1]) for name in ("nasdaqlisted.txt", "otherlisted.txt"))
     known = {*directories.NASDAQ_TIERS, *directories.OTHER_EXCHANGES}
 
-    assert nasdaq + other == sum(stock.listing.exchange in known for stock in practice.stocks.values()) + 4
+    assert nasdaq + other == sum(stock.listing.exchange in known for stock in practice.stocks.values()) + 5
     assert directories.file(practice, "/dynamic/SymDir/other.txt") is None

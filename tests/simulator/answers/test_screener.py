@@ -145,3 +145,12 @@ def test_a_start_of_thousands_of_digits_is_behind_the_last_page(practice: Market
     status, document = screener.predefined(practice, {"scrIds": "most_actives", "start": "9" * 5_000})
 
     assert (status, document["finance"]["result"][0]["quotes"]) == (200, [])
+
+
+def test_a_ticker_that_the_lists_leave_out_is_on_no_page(practice: Market) -> None:
+    query = {"operator": "eq", "operands": ["ticker", "MSFT"]}
+    assert page(practice, query=query)["total"] == 1
+    practice.unlist("MSFT")
+    assert page(practice, query=query)["total"] == 0
+    practice.relist("MSFT")
+    assert page(practice, query=query)["total"] == 1

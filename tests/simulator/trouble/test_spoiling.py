@@ -47,6 +47,12 @@ def test_missing_tickers_are_every_second_or_the_named() -> None:
     assert [row["symbol"] for row in rows(spoiled(QUOTES, "missing_tickers,symbols=A+C"))] == ["B"]
 
 
+def test_rows_of_a_screener_go_missing_too() -> None:
+    page = {"finance": {"result": [{"total": 2, "quotes": [{"symbol": "A"}, {"symbol": "B"}]}]}}
+    found = spoiled(page, "missing_tickers,symbols=A")["finance"]["result"]
+    assert found == [{"total": 2, "quotes": [{"symbol": "B"}]}]
+
+
 def test_a_unit_changes_under_one_key_only() -> None:
     found = rows(spoiled(QUOTES, "unit_change"))
 
@@ -80,6 +86,28 @@ def test_one_price_is_tampered_with(document: object) -> None:
     assert after == 3 * before
 
 
+@pytest.mark.parametrize(
+    ("what", "key", "expected"),
+    [
+        ("times", "timestamp", [1, None, 3]),
+        ("quotes", "quote", [{}]),
+        ("adjclose", "adjclose", None),
+        ("cents", "quote", [{name: [150.0, 1.75, None] for name in ("open", "high", "low", "close")}]),
+        ("modules", "timestamp", [1, 2, 3]),
+    ],
+)
+def test_a_chart_has_the_hole_that_was_asked_for(what: str, key: str, expected: Any) -> None:
+    prices = {name: [1.5, 1.75, None] for name in ("open", "high", "low", "close")}
+    indicators = {"quote": [prices], "adjclose": [{"adjclose": [1.5, 1.75, None]}]}
+    chart = {"chart": {"result": [{"timestamp": [1, 2, 3], "indicators": indicators}]}}
+    found = spoiled(chart, f"hollow,what={what}")["chart"]["result"][0]
+    assert (found if key == "timestamp" else found["indicators"]).get(key) == expected
+
+
+def test_hollow_modules_are_there_and_empty() -> None:
+    assert spoiled(SUMMARY, "hollow")["quoteSummary"]["result"] == [{"price": {}}]
+
+
 def test_a_truncated_body_is_cut_at_its_byte() -> None:
     assert spoil(b'{"a": 1}', from_text("truncate,at_bytes=4")) == b'{"a"'
 
@@ -90,5 +118,5 @@ def test_what_is_no_json_stays() -> None:
 
 @pytest.mark.parametrize("document", [None, [], {}, 5, "text", {"result": []}, {"quoteResponse": {"result": None}}])
 def test_documents_without_anything_to_spoil_survive(document: object) -> None:
-    for name in ("wrong_ticker", "missing_tickers", "unit_change", "tamper_one"):
+    for name in ("wrong_ticker", "missing_tickers", "hollow", "unit_change", "tamper_one"):
         assert spoiled(document, name) == document

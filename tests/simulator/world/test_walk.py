@@ -165,6 +165,15 @@ def test_a_ticker_halted_over_night_does_not_open() -> None:
     assert stock.trade_time_s <= FRIDAY_CLOSE_S
 
 
+def test_a_ticker_that_the_lists_leave_out_trades_on() -> None:
+    practice = market()
+    practice.unlist("BIG")
+    assert not practice.stocks["BIG"].in_lists
+    assert any("BIG" in names for names in traded(practice, 5))
+    practice.relist("BIG")
+    assert practice.stocks["BIG"].in_lists
+
+
 def test_a_gap_in_the_session_is_one_trade() -> None:
     practice = market()
     practice.gap("BIG", -20)
