@@ -6,7 +6,7 @@ SETUP := $(VENV)/.ready
 DEV_SETUP := $(VENV)/.dev-ready
 WORKERS ?= 2
 
-PARTS := core net market yahoo storage proxies scanners screener daemon cli simulator
+PARTS := core net market yahoo storage proxies scanners screener daemon api cli simulator
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test test-windows check bench chaos format clean

@@ -169,6 +169,7 @@ def columns(outcome: Outcome) -> dict[str, Any]:
         "accuracy": outcome.accuracy,
         "biased": list(outcome.biased) or None,
         "timings": outcome.timings,
+        "progress": outcome.progress,
     }
 
 

@@ -32,6 +32,7 @@ from screener.jobs.progress import STAGES, Tracker
 from screener.jobs.request import Plan, Request, plan
 from screener.jobs.results import ResultLog
 from screener.jobs.stopping import Counts
+from screener.jobs.tally import Tally
 from screener.jobs.times import History, Kind
 
 log = get_logger(__name__)
@@ -69,6 +70,8 @@ class Outcome:
     accuracy: float | None
     data_as_of: str | None
     counts: dict[str, int]
+    progress: dict[str, Any]
+    """As it stood at the end; `measured`: for the metrics."""
 
 
 class Scan:
@@ -80,7 +83,7 @@ class Scan:
         self.scan_id, self.request, self._load, self._tools, self._out = scan_id, request, load, tools, out
         self._tracker = Tracker(scan_id, {}, now_s=self._now_s())
         self._cancelled = threading.Event()
-        self._said_s = -math.inf
+        self._said_s, self._tally = -math.inf, Tally()
         self._results: list[dict[str, Any]] = []
         self._errors: list[dict[str, Any]] = []
         self._counts = Counts()
@@ -120,9 +123,8 @@ class Scan:
         kind = Kind(name=_kind_name(plan_), tickers=int(self._asked.sum()), warm=market.has(plan_.fields))
         if (known := self._tools.history.of(kind)) is not None:
             self._tracker.learn(known.seconds, known.spread)
-        settings = self._tools.settings
         closed = market if self._feed(plan_).stale(market.bars).any() else market.before()
-        order = work_order(plan_, market, closed, self._tools.chances, prioritise=settings.prioritization)
+        order = work_order(plan_, market, closed, self._tools.chances, prioritise=self._prioritises)
         self._order = order.among(self._asked, most=self.request.max_symbols)
         self._tracker.stages["symbol_scanning"].total = len(self._order.places)
         self._tracker.advance(1)
@@ -292,7 +294,7 @@ class Scan:
     def _write(self, found: hits.Found, processed: int) -> None:
         written = bisect_left(found.positions, processed)
         results = found.results[:written]
-        if self._tools.settings.prioritization:
+        if self._prioritises:
             for result, position in zip(results, found.positions, strict=False):
                 place = self._counts.processed + position
                 result["priority_tier"] = priority.tier_at(place, len(self._order.places))
@@ -305,15 +307,21 @@ class Scan:
             self._tracker.scanned(self._counts.processed, ticker=self._results[-1]["ticker"])
 
     @property
+    def _prioritises(self) -> bool:
+        return self._tools.settings.prioritization and self.request.prioritization
+
+    @property
     def _streams(self) -> bool:
         """Results go out as they are found, unless only the best of all are asked for."""
-        return self._tools.settings.streaming and not self.request.top
+        return self._tools.settings.streaming and self.request.streaming and not self.request.top
 
     def _emit(self, results: Sequence[dict[str, Any]]) -> None:
         """What goes out stays as it is: a rank that is known only at the end is not written into it."""
         numbers = self._out.extend("result", [result.copy() for result in results], at_s=self._now_s())
         for result, seq in zip(results, numbers, strict=True):
             result["seq"] = seq
+        if results:
+            self._tally.found(self._now_s() - self._tracker.started_s)
 
     def _count(self, *, processed: int, signals: int = 0, high: int = 0) -> None:
         had = self._counts
@@ -325,6 +333,9 @@ class Scan:
         )
         self._tracker.signals, self._tracker.high_value = self._counts.signals, self._counts.high_value
         self._tracker.scanned(self._counts.processed)
+        elapsed_s, stage = self._counts.elapsed_s, self._tracker.stages["symbol_scanning"]
+        left_s = self._tracker.eta_s(self._tracker.started_s + elapsed_s)
+        self._tally.advanced(share=stage.share, elapsed_s=elapsed_s, left_s=left_s)
         self._say()
 
     def _stop_now(self) -> bool:
@@ -343,12 +354,13 @@ class Scan:
         self._tracker.advance(1)
         self._end()
         ended, status = self._account()
+        measured = self._measured()
         now_s = self._now_s()
         self._tracker.finish(status, now_s=now_s, terminated=None if status == "complete" else ended)
-        timings = self._tracker.timings(now_s)
+        timings, told = self._tracker.timings(now_s), self._tracker.payload(now_s)
         if status == "complete":
             self._tools.history.learn(kind, {name: timings[name]["elapsed_s"] for name in STAGES})
-        self._out.append("complete", {**self._tracker.payload(now_s), "ended": ended}, at_s=now_s)
+        self._out.append("complete", {**told, "ended": ended}, at_s=now_s)
         market.forget()
         newest = market.bars.newest_day
         return Outcome(
@@ -361,6 +373,15 @@ class Scan:
             accuracy=priority.accuracy(np.array(self._hits, np.bool_)) if ended["coverage"] == 1.0 else None,
             data_as_of=str(date_of(newest)) if newest else None,
             counts=self._summary(market),
+            progress={**told, "measured": measured},
+        )
+
+    def _measured(self) -> dict[str, Any]:
+        return self._tally.told(
+            self._hits if self._prioritises else None,
+            took_s=self._now_s() - self._tracker.started_s,
+            total=len(self._order.places),
+            fetched=self._fetched,
         )
 
     def _rank(self, plan_: Plan) -> None:

@@ -30,3 +30,22 @@ DELETE FROM scanner_event WHERE id IN (
         AND seq < (SELECT MAX(seq) FROM scanner_event newest WHERE newest.source = old.source)
     ORDER BY id LIMIT 5000
 )
+
+-- name: prune_signal_event
+DELETE FROM signal_event WHERE id IN (
+    SELECT id FROM signal_event WHERE at < :before AND id < (SELECT MAX(id) FROM signal_event) ORDER BY id LIMIT 5000
+)
+
+-- name: prune_audit_log
+DELETE FROM audit_log WHERE id IN (SELECT id FROM audit_log WHERE at < :before ORDER BY id LIMIT 5000)
+
+-- name: prune_refresh_token
+DELETE FROM refresh_token WHERE token_hash IN (
+    SELECT token_hash FROM refresh_token WHERE created_at < :before LIMIT 5000
+)
+
+-- name: prune_sign_in
+DELETE FROM sign_in WHERE id IN (SELECT id FROM sign_in WHERE expires_at < :before ORDER BY id LIMIT 5000)
+
+-- name: prune_api_idempotency
+DELETE FROM api_idempotency WHERE created_at < :before

@@ -14,18 +14,20 @@ from sqlalchemy import Engine as Database_
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
+from core.bell import Bell, ring
 from core.clock import SystemClock
 from core.notify import Notifier
 from core.settings import Daily, Database, Screener, Settings, State
 from screener.service import Service
 from screener.store import Store
-from screener.work import Engine, main
+from screener.work import API_BELL, BELL, Engine, main
 from storage import scans
 from storage.daily_bars import write_daily_bars
 from storage.engine import open_reader_engine
 from storage.runs import finish_run, start_run
 from storage.schema import stocks_stock
 from storage.writer import Writer
+from tests.fix_clock import FakeClock
 from tests.fix_scans import LAST_DAY, daily_bars, fill
 from tests.fix_storage import NOON, StillClock
 
@@ -229,3 +231,25 @@ def test_hit_rates_wait_for_the_whole_session(engine: Engine, keeper: Writer, se
     finish_run(keeper, run, status="complete", updated=2, failed=0, skipped=0, detail={}, at=NOON)
     engine.renew_rates()
     assert file.exists()
+
+
+async def test_a_ring_has_a_scan_begun_at_once(
+    settings: Settings, keeper: Writer, database: Database_, tmp_path: Path
+) -> None:
+    """The clock stands: nothing but the ring can wake the engine."""
+    stop, clock = asyncio.Event(), FakeClock()
+    working = asyncio.ensure_future(main(settings, stop, Notifier(None), clock))
+    state, told = Path(settings.state.dir), Bell(tmp_path / "state" / API_BELL)
+    async with asyncio.timeout(60):
+        while not (state / BELL).exists():
+            await asyncio.to_thread(lambda: None)
+        told.hang()
+        scans.ask(keeper, "scan_x", UP, name=None, at=NOON)
+        while scans.read_scan(database, "scan_x")["status"] != "complete":
+            rings = told.rings
+            ring(state / BELL)
+            await told.heard(rings, within_s=0.05, clock=SystemClock())
+        assert told.rings > 0, "who waits is told"
+        told.take_down()
+        stop.set()
+        await working
