@@ -7,7 +7,7 @@ DEV_SETUP := $(VENV)/.dev-ready
 WORKERS ?= $(shell expr 2 \* $$(nproc 2>/dev/null || echo 2))
 
 BENCHES ?= processes simulator storage flight stream supervisor metrics proxies proxies_harvest scan scan_patterns scan_backtest scan_cube
-PARTS := core net market yahoo storage proxies scanners screener daemon cli simulator
+PARTS := core net market yahoo storage proxies scanners screener daemon api cli simulator
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test test-windows check bench chaos format clean

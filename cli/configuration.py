@@ -8,11 +8,9 @@ import click
 import msgspec
 
 from cli.common import load, print_json, with_both
-from core.config import ALIASES, Loaded, redacted
+from core.config import ALIASES, Loaded, shown
 from core.files import read_text
 from market.sessions import build_calendar
-
-WITH_PASSWORD = ("database.url", "network.proxy")
 
 
 @click.group()
@@ -50,7 +48,4 @@ def check(config_file: str | None, as_json: bool) -> None:
 
 def _value(loaded: Loaded, key: str) -> Any:
     section, _, name = key.partition(".")
-    value = getattr(getattr(loaded.settings, section), name)
-    if key == "proxies.own":
-        return [redacted(each) for each in value]
-    return redacted(value) if key in WITH_PASSWORD else value
+    return shown(key, getattr(getattr(loaded.settings, section), name))

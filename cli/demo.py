@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,7 @@ from core.config import ALIASES, PREFIX
 from core.config import load as load_config
 from core.errors import EXIT_DONE, EXIT_FAILED, FixByHand, RetryLater, TickerdError
 from core.files import FileLock, acquire_or_say, make_folder, read_text, write_atomic
+from core.settings import Api
 from market.universe import FIXED_8782
 from storage import schema_version
 from storage.counts import FreshCounts, count_fresh
@@ -80,7 +82,8 @@ dir = "logs"
 format = "text"
 
 [api]
-enabled = false
+port = {port}
+auth = false                  # invented data, and reachable from this machine alone
 """
 
 
@@ -111,9 +114,10 @@ def demo(folder: Path, seconds: float | None, config_file: str | None, as_json: 
     say("tickerd demo: starting a practice market (invented prices, no internet) ...")
     _begin_anew(folder)
     with _practice_market(folder) as market:
-        config_written = _write_config(folder, market, taken)
+        port = free_port()
+        config_written = _write_config(folder, market, port, taken)
         with _daemon(folder, config_written) as daemon:
-            result = _watch(folder, daemon, stopping, seconds, say)
+            result = _watch(folder, daemon, stopping, seconds, say, farewell=_farewell(folder, port))
     lock.release()
     say("tickerd demo: everything has ended; start it again whenever you like")
     if as_json:
@@ -233,9 +237,21 @@ def _begin_anew(folder: Path) -> None:
     shutil.rmtree(folder / "state", ignore_errors=True)
 
 
-def _write_config(folder: Path, market: Mapping[str, Any], taken: str) -> Path:
+def free_port(wanted: int = Api().port) -> int:
+    """Return a port of this machine that nobody listens on, `wanted` if it may be."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _write_config(folder: Path, market: Mapping[str, Any], port: int, taken: str) -> Path:
     file = folder / "config.toml"
-    text = CONFIG.format(mark=MARK, proxy=market["proxy_url"], ca_file=market["ca_file"], universe=FIXED_8782)
+    own = {"mark": MARK, "universe": FIXED_8782, "port": port}
+    text = CONFIG.format(proxy=market["proxy_url"], ca_file=market["ca_file"], **own)
     write_atomic(file, (text + taken + "\n").encode())
     return file
 
@@ -246,6 +262,8 @@ def _watch(
     stopping: Callable[[], bool],
     seconds: float | None,
     say: Callable[[str], None],
+    *,
+    farewell: str,
 ) -> Result:
     """Tell how the table fills until asked to stop."""
     clock = SystemClock()
@@ -263,7 +281,7 @@ def _watch(
                 said_s = now_s
                 say(_words(counts, now_s - started_s))
             if after_s is not None:
-                say(_farewell(folder))
+                say(farewell)
         pause(LOOK_S)
     return Result(full=after_s is not None, after_s=after_s and round(after_s, 3), **asdict(counts))
 
@@ -294,13 +312,15 @@ def _words(counts: FreshCounts, elapsed_s: float) -> str:
     )
 
 
-def _farewell(folder: Path) -> str:
+def _farewell(folder: Path, port: int) -> str:
     command, database, config = (
         shlex.quote(os.path.relpath(path)) for path in (sys.argv[0], folder / DATABASE, folder / "config.toml")
     )
     return f"""
 The table is full and stays fresh: prices each second, metrics each minute, until you press Ctrl-C.
-Look at it from another terminal:
+Look at it: http://127.0.0.1:{port}/
+
+or from another terminal:
 
   sqlite3 {database} "{QUERY}"
   {command} status --watch --config {config}

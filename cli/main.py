@@ -37,6 +37,8 @@ COMMANDS = {
     "probe": "cli.probe:probe",
     "replay": "cli.replay:replay",
     "universe": "cli.universe:universe",
+    "api": "cli.api:api",
+    "user": "cli.user:user",
     "backtest": "cli.backtest:backtest",
     "scan": "cli.scan:scan",
     "db": "cli.database:db",

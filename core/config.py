@@ -19,6 +19,7 @@ from core.settings import RESERVED_SECTIONS, Section, Settings
 PREFIX = "TICKERD_"
 ALIASES = {
     "DATABASE_URL": "database.url",
+    "JWT_SECRET": "api.secret",
     "SCANNER_HOST": "api.host",
     "SCANNER_PORT": "api.port",
     "PORT": "api.port",
@@ -33,6 +34,10 @@ ALIASES = {
     "USE_CACHE": "screener.use_cache",
 }
 """Environment names that earlier deployments use. The prefixed name wins where both are set."""
+SECRETS = ("api.secret",)
+"""Shown to nobody; an empty one is a mistake, not an absent one."""
+HIDDEN = "***"
+WITH_PASSWORD = ("database.url", "network.proxy", "proxies.own")
 NOT_SETTINGS = {"TICKERD_CONFIG", "TICKERD_SETTINGS", "TICKERD_MARK", "TICKERD_LIFE_FD", "TICKERD_LOCK_FD"}
 PATH_KEYS = (
     "state.dir",
@@ -106,6 +111,15 @@ def redacted(url: str) -> str:
     return f"{scheme}{separator}{user}{':***' if colon else ''}{at}{host}"
 
 
+def shown(key: str, value: Any) -> Any:
+    """Return the value of a setting for people and logs, without secrets and passwords."""
+    if key in SECRETS:
+        return HIDDEN if value else value
+    if key not in WITH_PASSWORD:
+        return value
+    return [redacted(each) for each in value] if isinstance(value, list) else redacted(value)
+
+
 def _sections() -> dict[str, type[Section]]:
     return {field.name: field.type for field in msgspec.structs.fields(Settings)}
 
@@ -134,7 +148,8 @@ def _flat(table: Mapping[str, Any], where: str) -> list[tuple[str, Any]]:
 
 def _environment(environ: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """Return (name, key, text) of each variable that sets a key; aliases first, so that the prefixed name wins."""
-    found = [(name, key, environ[name]) for name, key in ALIASES.items() if environ.get(name)]
+    given = [name for name, key in ALIASES.items() if environ.get(name) or (key in SECRETS and name in environ)]
+    found = [(name, ALIASES[name], environ[name]) for name in given]
     for name, text in environ.items():
         if name.startswith(PREFIX) and name not in NOT_SETTINGS:
             section, separator, key = name.removeprefix(PREFIX).lower().partition("__")

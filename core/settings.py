@@ -182,6 +182,18 @@ class Api(Section, frozen=True, kw_only=True):
     enabled: bool = True
     host: str = "127.0.0.1"
     port: Port = 8000
+    auth: bool = True
+    secret: str | None = None
+    """None: made at the first start, in the state folder."""
+    allowed_hosts: list[str] = msgspec.field(default_factory=list)
+    cors_origins: list[str] = msgspec.field(default_factory=list)
+    trusted_proxies: list[str] = msgspec.field(default_factory=list)
+    docs: bool = True
+    max_body_kb: Annotated[int, Meta(ge=1, le=10_240)] = 64
+    requests_per_s: Positive = 50.0
+    burst: Count = 200
+    max_streams: Count = 1000
+    max_streams_per_user: Count = 100
 
 
 class Backup(Section, frozen=True, kw_only=True):
@@ -199,6 +211,7 @@ class Retention(Section, frozen=True, kw_only=True):
     signal_days: Count = 400
     daily_bar_days: Count = 3650
     listing_event_days: Count = 3650
+    audit_days: Count = 400
 
 
 class Screener(Section, frozen=True, kw_only=True):

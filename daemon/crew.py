@@ -72,6 +72,7 @@ PROGRAMS: Mapping[str, Program] = {
     "proxies": Program(module="proxies"),
     "recorder": Program(module="storage.recorder"),
     "screener": Program(module="screener"),
+    "api": Program(module="api"),
     "backup": Program(module="storage.backup", once=True),
 }
 

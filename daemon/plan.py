@@ -17,6 +17,7 @@ IN_SESSION = ("prices", "metrics")
 DAILY = "daily"
 RECORDER = "recorder"
 SCREENER = "screener"
+API = "api"
 BACKUP = "backup"
 PROXIES = "proxies"
 STALLS = 4  # a scanner mends a stalled connection itself; one that failed to this many times over is hung
@@ -49,6 +50,7 @@ def wanted(
         "metrics": _if_enabled(settings.metrics.enabled, in_session),
         DAILY: _if_enabled(settings.daily.enabled, _daily(calendar, settings, now, daily)),
         SCREENER: _if_enabled(settings.screener.enabled, Want(wanted=True, session=in_session.session)),
+        API: _if_enabled(settings.api.enabled, Want(wanted=True, session=in_session.session)),
     }
     if settings.backup.enabled:
         wants[BACKUP] = _backup(calendar, settings, now, backup_done)

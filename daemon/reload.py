@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from core import config
-from core.config import Loaded, all_keys, redacted
+from core.config import SECRETS, Loaded, all_keys, redacted
 from core.errors import FixByHand
 from core.files import make_folder, read_text
 from core.settings import Logging, Settings
@@ -40,7 +40,7 @@ TOUCHES: Mapping[str, Touch] = {
     "state": LATER,
     "database": LATER,
     "network": Touch(processes=(*SCANNERS, "proxies", "screener")),
-    "market": Touch(processes=(*SCANNERS, "recorder", "screener")),
+    "market": Touch(processes=(*SCANNERS, "recorder", "screener", "api")),
     "market.warmup_s": AT_ONCE,
     "market.linger_s": AT_ONCE,
     "universe": LATER,
@@ -58,7 +58,8 @@ TOUCHES: Mapping[str, Touch] = {
     "supervisor": AT_ONCE,
     "logging": AT_ONCE,
     "alerts": AT_ONCE,
-    "api": AT_ONCE,
+    "api": Touch(processes=("api",)),
+    "api.enabled": AT_ONCE,
     "backup": AT_ONCE,
     "backup.enabled": LATER,
     "retention": Touch(processes=("recorder", "screener")),
@@ -68,7 +69,7 @@ TOUCHES: Mapping[str, Touch] = {
 }
 """Section, or single key where it differs from its section."""
 
-NOT_SHOWN = ("alerts.command",)
+NOT_SHOWN = ("alerts.command", *SECRETS)
 """Values that may hold a secret in any form."""
 
 

@@ -176,6 +176,7 @@ def columns(outcome: Outcome) -> dict[str, Any]:
         "accuracy": outcome.accuracy,
         "biased": list(outcome.biased) or None,
         "timings": outcome.timings,
+        "progress": outcome.progress,
     }
 
 

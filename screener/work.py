@@ -17,9 +17,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from core import tasks
+from core.bell import Bell, ring
 from core.clock import Clock, SystemClock
 from core.errors import RetryLater, TickerdError
-from core.files import read_text
+from core.files import make_folder, read_text
 from core.logs import get_logger
 from core.notify import Notifier, beat_interval_s
 from core.settings import Settings
@@ -40,6 +41,9 @@ log = get_logger(__name__)
 
 SERVICE = "screener"
 POLL_S = 0.5
+"""How often it looks at what may be due; a ring of its bell is heard at once."""
+BUSY_POLL_S = 0.05
+"""While scans run: so fresh is what others read of them."""
 LONGEST_STEP_S = 600.0
 """The back-test of all patterns takes seconds, on a busy machine a minute. What takes longer hangs: it gets no beat."""
 AT_ONCE = 8
@@ -54,6 +58,7 @@ class Engine:
     def __init__(self, settings: Settings, service: Service, writer: Writer, clock: Clock) -> None:
         self._settings, self._service, self._writer, self._clock = settings, service, writer, clock
         self._calendar = build_calendar(settings.market, read=read_text)
+        self._listener = Path(settings.state.dir) / scans.API_BELL
         self._ran = Ran()
         self._asked: dict[str, asyncio.Task[None]] = {}
         self._shown: dict[str, int] = {}
@@ -61,8 +66,18 @@ class Engine:
         self._rated_at: datetime | None = None
         self.done = self.failed = 0
 
+    @property
+    def busy(self) -> bool:
+        """Whether scans that others asked for are running."""
+        return bool(self._asked)
+
     async def step(self) -> None:
         """Look once at everything that may be due; RetryLater while the database is away."""
+        await self.look()
+        await self.do_due()
+
+    async def look(self) -> None:
+        """Begin and stop what others ask for, and tell how far it is."""
         pending, to_cancel = await asyncio.to_thread(scans.waiting, self._service.store.engine)
         for scan_id in to_cancel:
             self._service.cancel(scan_id)
@@ -71,6 +86,9 @@ class Engine:
             for asked in await asyncio.to_thread(scans.take, self._writer, at=self._clock.utc_now(), limit=room):
                 self._begin(asked)
         await asyncio.to_thread(self._show_progress)
+
+    async def do_due(self) -> None:
+        """Do what is due by the clock: it may take seconds."""
         await asyncio.to_thread(self.run_due)
         await asyncio.to_thread(self._keep_house)
         if not self._asked:
@@ -102,6 +120,8 @@ class Engine:
         except Exception as error:  # a fault of this program: who asked is told, and the log has it whole
             self._keep_failure(asked.id, TickerdError(f"the scan engine failed: {error!r}"))
             raise
+        finally:
+            ring(self._listener)
 
     def _keep_failure(self, scan_id: str, error: TickerdError) -> None:
         said = error.pointed() if hasattr(error, "pointed") else str(error)
@@ -125,6 +145,7 @@ class Engine:
                 found = [dict(entry.data) | {"seq": entry.seq} for entry in entries if entry.kind == "result"]
                 scans.note_progress(self._writer, scan_id, running.scan.payload(), found)
                 self._shown[scan_id] = entries[-1].seq
+                ring(self._listener)
         self._shown = {scan_id: seq for scan_id, seq in self._shown.items() if scan_id in self._asked}
 
     def run_due(self) -> int:
@@ -218,20 +239,11 @@ class Pulse:
             self._notifier.beat(facts={"scans_done": self._engine.done, "scans_failed": self._engine.failed})
 
 
-async def _step(engine: Engine) -> None:
+async def _patiently(work: Coroutine[Any, Any, None]) -> None:
     try:
-        await engine.step()
+        await work
     except RetryLater as error:
         log.warning("screener_waits", error=str(error))
-
-
-async def _first_of(*waited: asyncio.Future[Any] | Coroutine[Any, Any, Any]) -> None:
-    """Wait for one of them; a pause that was not needed any more is let go, work goes on."""
-    futures = [asyncio.ensure_future(one) for one in waited]
-    try:
-        await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await tasks.cancel_all([futures[-1]])
 
 
 async def main(settings: Settings, stop: asyncio.Event, notifier: Notifier, clock: Clock | None = None) -> None:
@@ -240,7 +252,7 @@ async def main(settings: Settings, stop: asyncio.Event, notifier: Notifier, cloc
     writer = await asyncio.to_thread(Writer.open, settings.database.url, service=SERVICE, origin=None, clock=clock)
     with writer:
         async with _service(settings, clock) as service:
-            await _work(settings, service, writer, stop, notifier, clock)
+            await _serve(settings, service, writer, stop, notifier, clock)
 
 
 @asynccontextmanager
@@ -253,7 +265,7 @@ async def _service(settings: Settings, clock: Clock) -> AsyncIterator[Service]:
         await asyncio.to_thread(service.close)  # the feed has a loop of its own
 
 
-async def _work(
+async def _serve(
     settings: Settings, service: Service, writer: Writer, stop: asyncio.Event, notifier: Notifier, clock: Clock
 ) -> None:
     engine = Engine(settings, service, writer, clock)
@@ -261,20 +273,34 @@ async def _work(
     notifier.ready()
     log.info("screener_started", abandoned=abandoned)
     pulse = Pulse(engine, notifier, beat_interval_s(settings.supervisor.heartbeat_timeout_s), clock)
-    stopping = asyncio.ensure_future(stop.wait())
-    while not stop.is_set():
-        step = asyncio.ensure_future(_step(engine))
-        begun_s = clock.monotonic_s()
-        while not step.done() and not stop.is_set():
-            if clock.monotonic_s() - begun_s < LONGEST_STEP_S:
-                pulse.beat()
-            await _first_of(step, stopping, clock.sleep(POLL_S))
-        if stop.is_set():
-            await engine.finish()
-        await step
-        pulse.beat()
-        await _first_of(stopping, clock.sleep(POLL_S))
+    bell = Bell(make_folder(Path(settings.state.dir)) / scans.BELL)
+    bell.hang()
+    try:
+        await _work(engine, stop, bell, pulse, clock)
+    finally:
+        bell.take_down()
     notifier.stopping()
     await engine.finish()
-    await tasks.cancel_all([stopping])
     log.info("screener_stopped", scans_done=engine.done, scans_failed=engine.failed)
+
+
+async def _work(engine: Engine, stop: asyncio.Event, bell: Bell, pulse: Pulse, clock: Clock) -> None:
+    """Look at what others ask for again and again, whatever else is being done meanwhile."""
+    stopping = asyncio.ensure_future(stop.wait())
+    doing = asyncio.ensure_future(_patiently(engine.do_due()))
+    begun_s = clock.monotonic_s()
+    while not stop.is_set():
+        rings = bell.rings
+        await _patiently(engine.look())
+        now_s = clock.monotonic_s()
+        if now_s - begun_s < LONGEST_STEP_S:
+            pulse.beat()
+        if doing.done() and now_s - begun_s >= POLL_S:
+            await doing
+            doing, begun_s = asyncio.ensure_future(_patiently(engine.do_due())), now_s
+        pause_s = BUSY_POLL_S if engine.busy else POLL_S
+        hearing = asyncio.ensure_future(bell.heard(rings, within_s=pause_s, clock=clock))
+        await asyncio.wait((stopping, hearing), return_when=asyncio.FIRST_COMPLETED)
+        await tasks.cancel_all([hearing])
+    await engine.finish()
+    await doing

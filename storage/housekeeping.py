@@ -18,6 +18,8 @@ log = get_logger(__name__)
 
 EVERY = timedelta(days=1)
 DONE_AT = "housekeeping_at"
+ANSWERS_DAYS = 1
+"""So long the answer to a request that may be repeated is kept."""
 FREE_PAGES = 1000  # of 4 KiB: what the next day needs again anyway
 PAGES_A_TRANSACTION = 1000
 TICKERS_A_TRANSACTION = 500
@@ -68,6 +70,11 @@ def prune(writer: Writer, *, now: datetime, retention: Retention) -> dict[str, i
         "scan_errors": retention.scan_days,
         "scans": retention.scan_days,
         "signals": retention.signal_days,
+        "signal_event": retention.signal_days,
+        "audit_log": retention.audit_days,
+        "refresh_token": retention.audit_days,
+        "sign_in": retention.audit_days,
+        "api_idempotency": ANSWERS_DAYS,
     }
     sessions = {
         "listing_event": retention.listing_event_days,

@@ -95,7 +95,7 @@ class Reader:
 
     def seq(self) -> int:
         """Return the number of the newest committed write: one row read, so poll it as often as you like."""
-        engine = self._current()
+        engine = self.engine()
         sql = query("newest_seq", engine.dialect.name)
         with self._polling:
             try:
@@ -127,7 +127,7 @@ class Reader:
         newest = self.seq()
         if newest == since:
             return Changes(rows=[], seq=since)
-        with self._current().connect() as connection:
+        with self.engine().connect() as connection:
             # Writers commit one after the other: what is at or below `newest` is visible now. What is written from
             # here on carries a greater number and comes with a later call.
             start = since if since < newest else 0
@@ -142,13 +142,13 @@ class Reader:
 
     def quotes(self, tickers: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
         """Return (rows, unknown): every column of these tickers with the ages of their groups in seconds."""
-        return read_quotes(self._current(), tickers, at=self._clock.utc_now())
+        return read_quotes(self.engine(), tickers, at=self._clock.utc_now())
 
     def coverage(self) -> dict[str, dict[str, Any]]:
         """Return for each group of fields how many tickers are fresh, and ages; see `tickerd coverage --json`."""
-        return read_coverage(self._current(), at=self._clock.utc_now())
+        return read_coverage(self.engine(), at=self._clock.utc_now())
 
-    def _current(self) -> Engine:
+    def engine(self) -> Engine:
         """Return the engine, opened anew if the SQLite file was replaced: the old one would show the old file."""
         found = file_id(self._url)
         if found != self._file_id:

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Engine, Table, delete, func, insert, select, update
+from sqlalchemy import Engine, Table, Text, cast, delete, func, insert, select, update
 
 from core.errors import TickerdError
+from storage import signals as moves
 from storage.schema import saved_scans, scan_errors, scan_results, scans, signals
 from storage.writer import Transaction, Writer
 
 Schedule = Literal["", "minute", "close"]
 SOURCE = "scans"
+BELL, API_BELL = "screener.bell", "api.bell"
+"""In the state folder: rung by who asks for a scan, and by the scan engine when one has something to tell."""
 ENDED = ("complete", "terminated_early", "cancelled", "failed")
 PRICES = {
     "entry_price": "entry",
@@ -26,6 +29,7 @@ PRICES = {
     "confluence_factors": "confluence",
 }
 """Column of `signals` -> key of what a pattern says, where they differ."""
+AS_TEXT = ("measured", "flags", "signal")
 RATES = ("hit_rate", "hit_rate_low", "hit_rate_high", "hit_events")
 SAME = ("pattern", "direction", "confidence", "atr", "position_size", *RATES)
 
@@ -182,6 +186,30 @@ def read_results(engine: Engine, scan_id: str, *, since: int = 0) -> list[dict[s
         return [dict(row) for row in rows]
 
 
+def read_standing(engine: Engine, scan_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return those of these scans that there are, in no order."""
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(select(scans).where(scans.c.id.in_(scan_ids))).mappings()]
+
+
+def read_found(engine: Engine, scan_id: str, *, since: int, limit: int) -> list[dict[str, Any]]:
+    """Return at most `limit` of a scan's results after number `since`, in the order of their numbers.
+
+    What is JSON comes as text: who only passes it on need not read it, which would be most of the time.
+    """
+    columns = [cast(column, Text).label(column.name) if column.name in AS_TEXT else column for column in scan_results.c]
+    of_scan = select(*columns).where(scan_results.c.scan_id == scan_id, scan_results.c.seq > since)
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(of_scan.order_by(scan_results.c.seq).limit(limit)).mappings()]
+
+
+def newest_found(engine: Engine, scan_id: str) -> int:
+    """Return the number of a scan's last result, 0 while there is none."""
+    newest = select(func.max(scan_results.c.seq)).where(scan_results.c.scan_id == scan_id)
+    with engine.connect() as connection:
+        return connection.execute(newest).scalar() or 0
+
+
 def read_scans_of(engine: Engine, ticker: str, *, limit: int) -> list[dict[str, Any]]:
     """Return in which scans a ticker was found, the newest first."""
     found = (
@@ -246,7 +274,7 @@ def forget(writer: Writer, name: str, *, at: datetime) -> bool:
     """Remove a saved scan and let its signals end; False if there is none."""
 
     def body(tx: Transaction) -> bool:
-        tx.connection.execute(_left(signals.c.scan == name, at))
+        _leave(tx, signals.c.scan == name, at)
         return bool(tx.connection.execute(delete(saved_scans).where(saved_scans.c.name == name)).rowcount)
 
     return writer.run(body, source=SOURCE, durable=True)
@@ -277,8 +305,9 @@ def renew_signals(
         rows = [_signal_row(name, scan_id, found[ticker], at) for ticker in entered]
         if rows:
             tx.connection.execute(insert(signals), rows)
+            moves.note(tx, "entered", active & (signals.c.scan_id == scan_id), at)
         if left:
-            tx.connection.execute(_left(active & signals.c.symbol.in_(left), at))
+            _leave(tx, active & signals.c.symbol.in_(left), at)
         seen = update(saved_scans).where(saved_scans.c.name == name)
         tx.connection.execute(seen.values(last_run_at=at, last_scan_id=scan_id))
         return Moves(entered=entered, left=left)
@@ -292,8 +321,10 @@ def note_run(writer: Writer, name: str, scan_id: str, *, at: datetime) -> None:
     writer.run(lambda tx: tx.connection.execute(ran.values(last_run_at=at, last_scan_id=scan_id)), source=SOURCE)
 
 
-def _left(which: Any, at: datetime) -> Any:
-    return update(signals).where(which, signals.c.status == "active").values(status="left", left_at=at, updated_at=at)
+def _leave(tx: Transaction, which: Any, at: datetime) -> None:
+    active = which & (signals.c.status == "active")
+    moves.note(tx, "left", active, at)
+    tx.connection.execute(update(signals).where(active).values(status="left", left_at=at, updated_at=at))
 
 
 def _signal_row(name: str, scan_id: str, result: Mapping[str, Any], at: datetime) -> dict[str, Any]:

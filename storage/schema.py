@@ -17,6 +17,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -27,7 +28,7 @@ from sqlalchemy import (
     true,
 )
 
-NEWEST_REVISION = "0005"
+NEWEST_REVISION = "0006"
 """The schema that this program reads and writes; a test holds it against the newest migration."""
 LARGEST_WHOLE = 2**63 - 1
 """What a BIGINT holds."""
@@ -487,6 +488,95 @@ signals = Table(
     Column("updated_at", UtcTime, nullable=False),
     _time("left_at"),
     Index(None, "scan", "status"),
+)
+
+users = Table(
+    "users",
+    METADATA,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("email", Text, unique=True),
+    Column("password_hash", Text, nullable=False),
+    _words("first_name"),
+    _words("last_name"),
+    Column("role", Text, nullable=False),
+    Column("preferences", JSON(none_as_null=True)),
+    Column("must_change_password", Boolean, nullable=False, server_default=false()),
+    Column("is_active", Boolean, nullable=False, server_default=true()),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    _time("last_login"),
+)
+
+sign_in = Table(
+    "sign_in",
+    METADATA,
+    _id(),
+    Column("user_id", BigInteger, nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    # Of the page's cookie; the secret itself is nowhere.
+    Column("secret_hash", Text, unique=True),
+    _words("address"),
+    _words("agent"),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    _time("ended_at"),
+)
+
+refresh_token = Table(
+    "refresh_token",
+    METADATA,
+    Column("token_hash", Text, primary_key=True),
+    Column("sign_in_id", BigInteger, nullable=False, index=True),
+    Column("created_at", UtcTime, nullable=False),
+    _time("used_at"),
+)
+
+api_token = Table(
+    "api_token",
+    METADATA,
+    _id(),
+    Column("user_id", BigInteger, nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("token_hash", Text, nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    _time("expires_at"),
+    _time("revoked_at"),
+)
+
+audit_log = Table(
+    "audit_log",
+    METADATA,
+    _id(),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    _words("address"),
+    Column("detail", JSON(none_as_null=True)),
+    Index(None, "action", "at"),
+)
+
+api_idempotency = Table(
+    "api_idempotency",
+    METADATA,
+    Column("principal", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("method_path", Text, nullable=False),
+    Column("body_hash", Text, nullable=False),
+    Column("status", BigInteger),
+    _words("headers"),
+    Column("body", LargeBinary),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+signal_event = Table(
+    "signal_event",
+    METADATA,
+    _id(),
+    Column("signal_id", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
 )
 
 VIEWS = {

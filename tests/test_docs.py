@@ -16,10 +16,11 @@ from core.settings import Settings
 from storage.schema import METADATA, VIEWS
 
 ROOT = Path(__file__).parent.parent
-PRODUCT = ("core", "net", "market", "yahoo", "storage", "proxies", "scanners", "screener", "daemon", "cli", "simulator")
+PRODUCT = ("core", "net", "market", "yahoo", "storage", "proxies", "scanners", "screener", "daemon", "api", "cli", "simulator")
 LEVELS = {"debug", "info", "warning", "error", "exception"}
 STATE_CHANGE = re.compile(r"(scanner|breaker)_[a-z]+")
-WITHOUT_DEFAULT = {"database.auto_upgrade"}  # its default depends on the database; config.toml shows it commented out
+WITHOUT_DEFAULT = {"database.auto_upgrade", "api.secret"}
+"""Its default depends on the database; it is made at the first start. config.toml shows both commented out."""
 
 
 def text_of(name: str) -> str:

@@ -311,7 +311,7 @@ def duration_text(duration_s: float | None) -> str:
     """Return `1m 30s`, `45s`, `2h 5m`; "unknown" for None."""
     if duration_s is None:
         return "unknown"
-    whole = round(duration_s)
+    whole = int(duration_s + 0.5)  # half a second counts: 120.5 is 2m 1s
     if whole < 60:
         return f"{whole}s"
     if whole < 3600:

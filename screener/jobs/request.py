@@ -30,7 +30,8 @@ class WrongRequest(TickerdError):
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One scan as a client asks for it; kept as JSON. `on`: as of that session; `since`, `until`: each session of
     the range; neither: now. `order_by`: an expression, the largest first, or the smallest with `ascending`.
-    `max_age_s`: prices of the session that were heard longer ago are fetched; 0: none is."""
+    `max_age_s`: prices of the session that were heard longer ago are fetched; 0: none is. `prioritization`,
+    `streaming`: false turns off for this scan what the settings allow."""
 
     expression: str = ""
     order_by: str = ""
@@ -52,6 +53,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     timeout_s: Annotated[float, Meta(ge=0)] = 0.0
     max_age_s: Annotated[float, Meta(ge=0)] = 0.0
     export: str = ""
+    prioritization: bool = True
+    streaming: bool = True
 
     @property
     def criteria(self) -> Criteria:

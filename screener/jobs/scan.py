@@ -32,6 +32,7 @@ from screener.jobs.progress import STAGES, Tracker
 from screener.jobs.request import Plan, Request, plan
 from screener.jobs.results import ResultLog
 from screener.jobs.stopping import Counts
+from screener.jobs.tally import Tally
 from screener.jobs.times import History, Kind
 from screener.jobs.universe import universe
 
@@ -66,6 +67,8 @@ class Outcome:
     accuracy: float | None
     data_as_of: str | None
     counts: dict[str, int]
+    progress: dict[str, Any]
+    """As it stood at the end; `measured`: for the metrics."""
 
 
 class Scan:
@@ -78,7 +81,7 @@ class Scan:
         self._log = log.bind(scan_id=scan_id)  # once: binding costs more than a line that is not written
         self._tracker = Tracker(scan_id, {}, now_s=self._now_s())
         self._cancelled = threading.Event()
-        self._said_s = -math.inf
+        self._said_s, self._tally = -math.inf, Tally()
         self._results: list[dict[str, Any]] = []
         self._errors: list[dict[str, Any]] = []
         self._counts = Counts()
@@ -120,10 +123,9 @@ class Scan:
         kind = Kind(name=_kind_name(plan_), tickers=int(self._asked.sum()), warm=market.has(plan_.fields))
         if (known := self._tools.history.of(kind)) is not None:
             self._tracker.learn(known.seconds, known.spread, known.steady)
-        settings = self._tools.settings
         fetching = Fetching(self._tools.feed, plan_, market)
         self._wanted, closed = fetching.traded(market), fetching.closed(market)
-        order = work_order(plan_, self._wanted, closed, self._tools.chances, prioritise=settings.prioritization)
+        order = work_order(plan_, self._wanted, closed, self._tools.chances, prioritise=self._prioritises)
         self._order = order.among(self._asked, most=self.request.max_symbols)
         self._tracker.stages["symbol_scanning"].total = len(self._order.places)
         self._tracker.advance(1, now_s=self._now_s())
@@ -245,7 +247,7 @@ class Scan:
     def _write(self, found: hits.Found, processed: int) -> None:
         written = bisect_left(found.positions, processed)
         results = found.results[:written]
-        if self._tools.settings.prioritization:
+        if self._prioritises:
             tiers = priority.tiers(len(self._order.places))
             for result, position in zip(results, found.positions, strict=False):
                 result["priority_tier"] = tiers[self._counts.processed + position]
@@ -258,15 +260,21 @@ class Scan:
             self._tracker.scanned(self._counts.processed, now_s=self._now_s(), ticker=self._results[-1]["ticker"])
 
     @property
+    def _prioritises(self) -> bool:
+        return self._tools.settings.prioritization and self.request.prioritization
+
+    @property
     def _streams(self) -> bool:
         """Results go out as they are found, unless only the best of all are asked for."""
-        return self._tools.settings.streaming and not self.request.top
+        return self._tools.settings.streaming and self.request.streaming and not self.request.top
 
     def _emit(self, results: Sequence[dict[str, Any]]) -> None:
         """What goes out stays as it is: a rank that is known only at the end is not written into it."""
         numbers = self._out.extend("result", [result.copy() for result in results], at_s=self._now_s())
         for result, seq in zip(results, numbers, strict=True):
             result["seq"] = seq
+        if results:
+            self._tally.found(self._now_s() - self._tracker.started_s)
 
     def _count(self, *, processed: int, signals: int = 0, high: int = 0) -> None:
         had = self._counts
@@ -278,6 +286,9 @@ class Scan:
         )
         self._tracker.signals, self._tracker.high_value = self._counts.signals, self._counts.high_value
         self._tracker.scanned(self._counts.processed, now_s=self._now_s())
+        elapsed_s, stage = self._counts.elapsed_s, self._tracker.stages["symbol_scanning"]
+        left_s = self._tracker.eta_s(self._tracker.started_s + elapsed_s)
+        self._tally.advanced(share=stage.share, elapsed_s=elapsed_s, left_s=left_s)
         self._say()
 
     def _stop_now(self) -> bool:
@@ -296,14 +307,14 @@ class Scan:
         self._tracker.advance(1, now_s=self._now_s())
         self._end()
         ended, status = self._account(fetching)
+        measured = self._measured(fetching)
         now_s = self._now_s()
         self._tracker.finish(status, now_s=now_s, terminated=None if status == "complete" else ended)
-        timings = self._tracker.timings(now_s)
+        timings, told = self._tracker.timings(now_s), self._tracker.payload(now_s)
         if status == "complete":
             taken_s = {name: timings[name]["elapsed_s"] for name in STAGES}
             self._tools.history.learn(kind, taken_s, self._tracker.steady())
-        told = self._tracker.frozen(now_s)
-        self._out.append("complete", lambda: {**told(), "ended": ended}, at_s=now_s)
+        self._out.append("complete", {**told, "ended": ended}, at_s=now_s)
         market.forget()
         newest = max(market.newest_day, fetching.day)
         return Outcome(
@@ -316,6 +327,15 @@ class Scan:
             accuracy=priority.accuracy(np.array(self._hits, np.bool_)) if ended["coverage"] == 1.0 else None,
             data_as_of=str(date_of(newest)) if newest else None,
             counts=self._summary(),
+            progress={**told, "measured": measured},
+        )
+
+    def _measured(self, fetching: Fetching) -> dict[str, Any]:
+        return self._tally.told(
+            self._hits if self._prioritises else None,
+            took_s=self._now_s() - self._tracker.started_s,
+            total=len(self._order.places),
+            fetched=fetching.fetched,
         )
 
     def _rank(self, plan_: Plan) -> None:

@@ -46,3 +46,22 @@ DELETE FROM truth_audit WHERE session < :before
 -- By the key, ticker after ticker: a search by the date alone would read the whole table under the writers' lock.
 -- name: prune_daily_bars
 DELETE FROM stocks_daily_bar WHERE ticker = :ticker AND session_date < :before
+
+-- name: prune_signal_event
+DELETE FROM signal_event WHERE id IN (
+    SELECT id FROM signal_event WHERE at < :before AND id < (SELECT MAX(id) FROM signal_event) ORDER BY id LIMIT 5000
+)
+
+-- name: prune_audit_log
+DELETE FROM audit_log WHERE id IN (SELECT id FROM audit_log WHERE at < :before ORDER BY id LIMIT 5000)
+
+-- name: prune_refresh_token
+DELETE FROM refresh_token WHERE token_hash IN (
+    SELECT token_hash FROM refresh_token WHERE created_at < :before LIMIT 5000
+)
+
+-- name: prune_sign_in
+DELETE FROM sign_in WHERE id IN (SELECT id FROM sign_in WHERE expires_at < :before ORDER BY id LIMIT 5000)
+
+-- name: prune_api_idempotency
+DELETE FROM api_idempotency WHERE created_at < :before

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import sqlite3
 import tomllib
 from contextlib import closing
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.demo import CONFIG, MARK, _counts, _farewell, _is_full, _taken, clean_environment
+from cli.demo import CONFIG, MARK, _counts, _farewell, _is_full, _taken, clean_environment, free_port
 from core import config
 from core.files import FileLock
 from storage.counts import FreshCounts
@@ -90,7 +91,7 @@ def test_a_folder_that_cannot_be_made_is_said(here: Run, tmp_path: Path) -> None
 
 
 def test_its_own_configuration_is_right_and_never_leads_to_a_real_host(tmp_path: Path) -> None:
-    text = CONFIG.format(mark=MARK, proxy="http://127.0.0.1:1", ca_file="ca.pem", universe="u.txt")
+    text = CONFIG.format(mark=MARK, proxy="http://127.0.0.1:1", ca_file="ca.pem", universe="u.txt", port=8123)
     (tmp_path / "config.toml").write_text(text)
 
     settings = config.load("config.toml", {}, tmp_path).settings
@@ -100,6 +101,14 @@ def test_its_own_configuration_is_right_and_never_leads_to_a_real_host(tmp_path:
     # Whatever a list of the practice market names, nothing but this machine is ever contacted as a proxy.
     assert settings.proxies.own_networks == ["127.0.0.0/8"]
     assert settings.database.url == f"sqlite:///{tmp_path}/tickerd.db"
+    assert (settings.api.host, settings.api.port) == ("127.0.0.1", 8123)
+
+
+def test_its_dashboard_takes_the_usual_port_or_another_if_that_one_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert free_port(port) != port
+    assert free_port(port) == port
 
 
 def test_of_your_own_configuration_it_takes_what_cannot_lead_away(
@@ -151,4 +160,4 @@ def test_the_commands_that_it_recommends_survive_a_space_in_the_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "status --watch --config 'my demo/config.toml'" in _farewell(tmp_path / "my demo")
+    assert "status --watch --config 'my demo/config.toml'" in _farewell(tmp_path / "my demo", 8000)

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from core.settings import Backup, Daily, Market, Metrics, Prices, Proxies, Screener, Settings
+from core.settings import Api, Backup, Daily, Market, Metrics, Prices, Proxies, Screener, Settings
 from daemon.child import Child, Moment, Stop, Want, step
 from daemon.plan import DailyState, daily_session, days, stall_limits, wanted
 from market.eastern import DateOutOfRange
@@ -38,12 +38,12 @@ def who(text: str, *, settings: Settings = SETTINGS, daily: DailyState | None = 
 @pytest.mark.parametrize(
     ("at", "names"),
     [
-        ("2026-11-23 14:29:29", {"recorder", "screener"}),
-        ("2026-11-23 14:29:30", {"recorder", "screener", "prices", "metrics"}),
-        ("2026-11-23 21:04:59", {"recorder", "screener", "prices", "metrics"}),
-        ("2026-11-23 21:05:00", {"recorder", "screener"}),
-        ("2026-11-23 21:30:00", {"recorder", "screener", "daily"}),
-        ("2026-11-22 15:00:00", {"recorder", "screener"}),
+        ("2026-11-23 14:29:29", {"recorder", "screener", "api"}),
+        ("2026-11-23 14:29:30", {"recorder", "screener", "api", "prices", "metrics"}),
+        ("2026-11-23 21:04:59", {"recorder", "screener", "api", "prices", "metrics"}),
+        ("2026-11-23 21:05:00", {"recorder", "screener", "api"}),
+        ("2026-11-23 21:30:00", {"recorder", "screener", "api", "daily"}),
+        ("2026-11-22 15:00:00", {"recorder", "screener", "api"}),
     ],
 )
 def test_scanners_run_from_before_the_open_until_after_the_close(at: str, names: set[str]) -> None:
@@ -76,9 +76,12 @@ def test_a_window_may_span_midnight() -> None:
 
 
 def test_what_is_switched_off_is_not_wanted_and_says_so() -> None:
-    off = Screener(enabled=False)
     settings = Settings(
-        prices=Prices(enabled=False), metrics=Metrics(enabled=False), daily=Daily(enabled=False), screener=off
+        prices=Prices(enabled=False),
+        metrics=Metrics(enabled=False),
+        daily=Daily(enabled=False),
+        screener=Screener(enabled=False),
+        api=Api(enabled=False),
     )
     wants = wanted(XNYS, settings, utc("2026-11-23 15:00:00"), DailyState())
     assert [name for name, want in wants.items() if want.wanted] == ["recorder"]
@@ -194,12 +197,12 @@ def test_a_pool_of_proxies_is_kept_at_any_hour_where_it_has_a_source_and_somebod
 
 def test_warm_up_and_lingering_move_start_and_stop() -> None:
     settings = Settings(market=Market(warmup_s=600, linger_s=60))
-    both = {"recorder", "screener", "prices", "metrics"}
+    both = {"recorder", "screener", "api", "prices", "metrics"}
     for at, names in (
-        ("14:19:59", {"recorder", "screener"}),
+        ("14:19:59", {"recorder", "screener", "api"}),
         ("14:20:00", both),
         ("21:00:59", both),
-        ("21:01:00", {"recorder", "screener"}),
+        ("21:01:00", {"recorder", "screener", "api"}),
     ):
         assert who(f"2026-11-23 {at}", settings=settings) == names
     planned = msgspec.convert(days(XNYS, settings, date(2026, 11, 23), 1)[0]["actions"], list[dict[str, str]])

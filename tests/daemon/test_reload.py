@@ -38,7 +38,7 @@ def test_every_section_says_whom_its_change_concerns_and_no_row_is_of_a_key_that
         (Settings(metrics=Metrics(concurrency=2)), {"metrics", "daily"}),
         (Settings(network=Network(max_requests_per_s=9)), {"prices", "metrics", "daily", "proxies", "screener"}),
         (Settings(proxies=Proxies(wanted=9)), {"proxies", "metrics"}),
-        (Settings(market=Market(close="15:00")), {"prices", "metrics", "daily", "recorder", "screener"}),
+        (Settings(market=Market(close="15:00")), {"prices", "metrics", "daily", "recorder", "screener", "api"}),
         (Settings(market=Market(linger_s=5)), set()),
         (Settings(logging=Logging(level="debug")), set()),
         (Settings(), set()),
@@ -96,7 +96,7 @@ def test_a_calendar_file_that_was_edited_is_a_change_although_no_key_was(tmp_pat
                 "edited": True,
             }
         ]
-        assert change.processes == {"prices", "metrics", "daily", "recorder", "screener"}
+        assert change.processes == {"prices", "metrics", "daily", "recorder", "screener", "api"}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import psutil
 
@@ -52,7 +53,7 @@ def check_that_everything_runs(folder: Path) -> None:
             assert 10 < each["rss_mb"] < 400
             assert each["beat_age_s"] < 10
     names = {each["name"] for each in ended.json()["processes"] if each["wanted"]}
-    assert names >= {"prices", "metrics", "recorder"}
+    assert names >= {"prices", "metrics", "recorder", "api"}
     assert ended.json()["alerts"] == []
     assert ended.json()["database"] == {
         "url": f"sqlite:///{folder}/tickerd.db",
@@ -70,6 +71,12 @@ def check_what_a_newcomer_looks_at(folder: Path) -> None:
     assert row["current_price"] > 0
     assert row["price_age_s"] < 120
     assert "prices_started tickers=8782" in ask(folder, "logs", "prices").out
+
+
+def check_that_the_dashboard_is_there(text: str) -> None:
+    (address,) = re.findall(r"http://127\.0\.0\.1:\d+/", text)
+    with urlopen(address, timeout=10) as page:
+        assert b"tickerd" in page.read()
 
 
 def check_that_a_killed_scanner_comes_back(folder: Path) -> None:
@@ -103,6 +110,7 @@ def test_a_demo_fills_the_table_heals_itself_ends_whole_and_can_be_had_again(tmp
         assert with_metrics >= 0.95 * ALL
         check_that_everything_runs(folder)
         check_what_a_newcomer_looks_at(folder)
+        check_that_the_dashboard_is_there(output.read_text())
         check_that_a_killed_scanner_comes_back(folder)
 
         everybody = family(demo.pid)

@@ -28,6 +28,8 @@ limit = 50
 enabled = false
 [daily]
 enabled = false
+[api]
+enabled = false
 [proxies]
 sources = ["{source}"]
 own_networks = ["127.0.0.0/8"]

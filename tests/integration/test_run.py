@@ -42,6 +42,8 @@ def write_config(folder: Path, *, proxy: str, ca_file: Path) -> None:
         file = "tickers.txt"
         [proxies]
         sources = []
+        [api]
+        port = 0
         """
     )
 

@@ -16,8 +16,8 @@ COMMAND = Path(sys.executable).with_name("tickerd")
 FOLDER = "/srv/tickerd"
 CONFIG = f"{FOLDER}/config.toml"
 UNIT = "tickerd.service"
-CHILDREN = 6  # prices, metrics, daily, proxies, recorder, screener; their upstream is away, which they wait for
-TOML = '[market]\ncalendar = "always"\n[supervisor]\nstop_timeout_s = 2\n'
+CHILDREN = 7  # prices, metrics, daily, proxies, recorder, screener, api; who asks upstream waits for it
+TOML = '[market]\ncalendar = "always"\n[supervisor]\nstop_timeout_s = 2\n[api]\nport = 0\n'
 RUNTIME = f"/run/user/{USER}"
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Engine as Database_
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
+from core.bell import Bell, ring
 from core.clock import SystemClock
 from core.errors import RetryLater
 from core.notify import Notifier
@@ -27,6 +28,7 @@ from storage.engine import open_reader_engine
 from storage.runs import finish_run, start_run
 from storage.schema import stocks_stock
 from storage.writer import Writer
+from tests.fix_clock import FakeClock
 from tests.fix_scans import LAST_DAY, daily_bars, fill
 from tests.fix_storage import NOON, StillClock
 
@@ -265,3 +267,25 @@ async def test_while_the_database_is_away_the_engine_waits_and_goes_on_when_it_i
         await main(settings, stop, Notifier(None), Until())
     events = [line["event"] for line in lines]
     assert events.count("screener_waits") == 3 and "screener_stopped" in events
+
+
+async def test_a_ring_has_a_scan_begun_at_once(
+    settings: Settings, keeper: Writer, database: Database_, tmp_path: Path
+) -> None:
+    """The clock stands: nothing but the ring can wake the engine."""
+    stop, clock = asyncio.Event(), FakeClock()
+    working = asyncio.ensure_future(main(settings, stop, Notifier(None), clock))
+    state, told = Path(settings.state.dir), Bell(tmp_path / "state" / API_BELL)
+    async with asyncio.timeout(60):
+        while not (state / BELL).exists():
+            await asyncio.to_thread(lambda: None)
+        told.hang()
+        scans.ask(keeper, "scan_x", UP, name=None, at=NOON)
+        while scans.read_scan(database, "scan_x")["status"] != "complete":
+            rings = told.rings
+            ring(state / BELL)
+            await told.heard(rings, within_s=0.05, clock=SystemClock())
+        assert told.rings > 0, "who waits is told"
+        told.take_down()
+        stop.set()
+        await working

@@ -15,7 +15,7 @@ from core.errors import FixByHand
 from storage.archive import Facts, Manifest, pack, unpack
 from tests.fix_storage import NOON
 
-FACTS = Facts(schema="0004", origin="live", seq=7, counts={"stocks_stock": 3})
+FACTS = Facts(schema="0006", origin="live", seq=7, counts={"stocks_stock": 3})
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def test_a_backup_holds_database_configuration_and_proxies(settings: Settings, w
     assert (tmp_path / "out" / "http_proxies.txt").read_text() == "1.2.3.4:80\n"
     held = manifest.database
     assert (held.schema, held.origin, held.counts["stocks_stock"], held.counts["stocks_daily_bar"]) == (
-        "0005",
+        "0006",
         "practice",
         3,
         1,

@@ -133,7 +133,7 @@ def test_quotes_and_coverage_are_of_now(writer: Writer, client: Reader, still_cl
 
 
 def test_the_client_cannot_write(client: Reader) -> None:
-    with pytest.raises(Exception, match=r"read-?only"), client._current().begin() as connection:
+    with pytest.raises(Exception, match=r"read-?only"), client.engine().begin() as connection:
         connection.execute(text("UPDATE stocks_stock SET current_price = 1"))
 
 

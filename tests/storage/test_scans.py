@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -163,3 +164,16 @@ def test_a_run_that_came_to_nothing_is_noted(writer: Writer, reader: Engine) -> 
     scans.save(writer, "low", REQUEST, schedule="minute", at=NOON)
     scans.note_run(writer, "low", "scan_a", at=NOON + MINUTE)
     assert scans.read_saved(reader, "low")[0]["last_run_at"] == NOON + MINUTE
+
+
+def test_results_are_read_on_in_the_order_of_their_numbers_with_their_json_as_text(
+    writer: Writer, reader: Engine
+) -> None:
+    scans.begin(writer, "scan_a", REQUEST, name=None, at=NOON)
+    assert scans.newest_found(reader, "scan_a") == 0
+    scans.note_progress(writer, "scan_a", {}, [result("B", 3, rank=1), result("A", 7, rank=2), result("C", 9)])
+    found = scans.read_found(reader, "scan_a", since=3, limit=1)
+    assert [(row["ticker"], row["seq"], row["signal"]) for row in found] == [("A", 7, None)]
+    assert json.loads(found[0]["measured"]) == {"close": 12.5, "volume": 900.0} and json.loads(found[0]["flags"]) == []
+    assert scans.newest_found(reader, "scan_a") == 9
+    assert [row["id"] for row in scans.read_standing(reader, ["scan_a", "scan_b"])] == ["scan_a"]

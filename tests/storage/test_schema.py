@@ -51,6 +51,13 @@ def test_every_promised_column_is_there() -> None:
         "scan_errors",
         "saved_scans",
         "signals",
+        "signal_event",
+        "users",
+        "sign_in",
+        "refresh_token",
+        "api_token",
+        "audit_log",
+        "api_idempotency",
     }
 
 

@@ -32,10 +32,10 @@ def digest(folder: Path) -> dict[str, str]:
 
 def test_a_database_without_tables_is_empty_and_becomes_current(tmp_path: Path) -> None:
     url = url_of(tmp_path / "new.db")
-    assert check(url) == SchemaState(current=None, newest="0005", state="empty")
+    assert check(url) == SchemaState(current=None, newest="0006", state="empty")
     assert list(tmp_path.iterdir()) == [], "checking makes no file"
     assert upgrade(url).state == "empty"
-    assert check(url) == SchemaState(current="0005", newest="0005", state="current")
+    assert check(url) == SchemaState(current="0006", newest="0006", state="current")
 
 
 def test_upgrading_a_current_database_changes_nothing(database_url: str) -> None:
@@ -47,21 +47,21 @@ def test_the_schema_is_noted_in_app_meta(sqlite_file: Path) -> None:
     with sqlite3.connect(sqlite_file) as connection:
         found = connection.execute("SELECT value FROM app_meta WHERE key = 'schema'").fetchone()
     connection.close()
-    assert found == ("0005",)
+    assert found == ("0006",)
 
 
 def test_an_older_schema_is_named_with_the_command_that_mends_it(sqlite_file: Path) -> None:
     url = make(sqlite_file, "UPDATE tickerd_schema SET version_num = '0000'")
     assert check(url).state == "older"
-    with pytest.raises(FixByHand, match=r"has schema 0000, not 0005; run `tickerd db upgrade`"):
+    with pytest.raises(FixByHand, match=r"has schema 0000, not 0006; run `tickerd db upgrade`"):
         require_current(url)
 
 
 @pytest.mark.parametrize("action", [upgrade, lambda url: downgrade(url, "base"), require_current])
 def test_a_newer_schema_is_refused_and_not_touched(sqlite_file: Path, action: Callable[[str], object]) -> None:
-    url = make(sqlite_file, "UPDATE tickerd_schema SET version_num = '0006'")
+    url = make(sqlite_file, "UPDATE tickerd_schema SET version_num = '0007'")
     before = digest(sqlite_file.parent)
-    with pytest.raises(FixByHand, match=r"has schema 0006, this program knows 0005; install the newer") as caught:
+    with pytest.raises(FixByHand, match=r"has schema 0007, this program knows 0006; install the newer") as caught:
         action(url)
     assert caught.value.exit_code == 78
     assert str(sqlite_file) in str(caught.value)
@@ -89,7 +89,9 @@ def test_a_database_of_another_application_is_refused_and_not_touched(
 
 
 def test_a_step_back_to_an_unknown_schema_is_refused(sqlite_file: Path) -> None:
-    with pytest.raises(FixByHand, match="there is no schema 0009; give one of base, 0001, 0002, 0003, 0004, 0005"):
+    with pytest.raises(
+        FixByHand, match="there is no schema 0009; give one of base, 0001, 0002, 0003, 0004, 0005, 0006"
+    ):
         downgrade(url_of(sqlite_file), "0009")
 
 

@@ -122,7 +122,7 @@ def test_durations_are_written_as_people_say_them() -> None:
         "0s",
         "45s",
         "1m 30s",
-        "2m 0s",
+        "2m 1s",
         "2h 5m",
     ]
 

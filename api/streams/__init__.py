@@ -1,0 +1,1 @@
+"""Live streams: one hub, told over WebSocket and as server-sent events. Computes nothing that it tells."""

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, update
+
+from core.clock import SystemClock
+from storage.schema import proxy, stocks_stock
+from storage.writer import Writer
+from tests.fix_api import RunningApi, new_folder, served, settings_of
+
+NOW = SystemClock().utc_now()
+
+
+@pytest.fixture(scope="module")
+def market(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
+    """Three tickers: one priced half a minute ago, one two hours ago, one never; two proxies."""
+    folder = new_folder(sqlite_template, tmp_path_factory.mktemp("market"))
+    ages_s = {"AAPL": 30, "MSFT": 7200}
+    proxies = [
+        {
+            "address": f"10.0.0.{n}:80",
+            "protocol": "http",
+            "state": state,
+            "first_seen": NOW,
+            "cookie": "c",
+            "crumb": "k",
+        }
+        for n, state in enumerate(("gold", "live"))
+    ]
+
+    def body(tx: Any) -> None:
+        for ticker, age_s in ages_s.items():
+            row = update(stocks_stock).where(stocks_stock.c.ticker == ticker)
+            tx.connection.execute(row.values(price_updated_at=NOW - timedelta(seconds=age_s), sector="Technology"))
+        tx.connection.execute(insert(proxy), proxies)
+
+    with Writer.open(f"sqlite:///{folder}/tickerd.db", service="test", origin=None, clock=SystemClock()) as writer:
+        writer.run(body, source="prices")
+    with served(settings_of(folder, auth=False), folder) as found:
+        yield found
+
+
+def test_the_market_is_open_or_closed_and_says_when_that_changes(market: RunningApi) -> None:
+    told = market.ask("GET", "/api/v1/market").json
+    is_open = told["market"]["state"] == "open"
+    assert told["next_change"]["to"] == ("closed" if is_open else "open")
+    assert told["next_change"]["at"] == told["market"]["closes_at" if is_open else "opens_at"] > told["at"]
+
+
+def test_coverage_has_counts_ages_and_a_histogram_whose_buckets_are_all_tickers(market: RunningApi) -> None:
+    told = market.ask("GET", "/api/v1/coverage?days=2").json
+    price = told["groups"]["price"]
+    assert {bucket: count for bucket, count in price["histogram"].items() if count} == {
+        "within_60_s": 1,
+        "within_86400_s": 1,
+        "never": 1,
+    }
+    assert price["total"] == 3 and price["age_s"]["max"] >= 7200
+    assert told["groups"]["daily"]["histogram"]["never"] == 3
+    assert len(told["days"]) == 2 and "days" not in market.ask("GET", "/api/v1/coverage").json
+
+
+def test_the_map_has_a_cell_a_ticker(market: RunningApi) -> None:
+    columns = market.ask("GET", "/api/v1/coverage/cells").json["columns"]
+    assert columns["ticker"] == ["AAPL", "BRK-B", "MSFT"]
+    assert columns["sector"] == ["Technology", None, "Technology"]
+    assert columns["price_age_s"][1] is None and columns["price_age_s"][2] >= 7200
+
+
+def test_proxies_are_counted_and_listed_without_what_they_are_used_with(market: RunningApi) -> None:
+    told = market.ask("GET", "/api/v1/proxies").json
+    assert told["counts"] == {"gold": 1, "live": 1}
+    assert [row["address"] for row in told["data"]] == ["10.0.0.0:80", "10.0.0.1:80"]
+    assert not {"cookie", "crumb"} & told["data"][0].keys()
+    only = market.ask("GET", "/api/v1/proxies?state=live&format=csv").body.decode().splitlines()
+    assert [line.split(",")[0] for line in only] == ["address", "10.0.0.1:80"]
