@@ -22,6 +22,8 @@ from storage.schema import (
     signals,
     stocks_daily_bar,
     stocks_stock,
+    truth_audit,
+    truth_finding,
 )
 
 PAGE_ROWS = 1000
@@ -145,6 +147,8 @@ QUOTE_PAGE = page_model(row_model("QuoteRow", stocks_stock), "QuotePage", unknow
 BAR_PAGE = page_model(row_model("Bar", stocks_daily_bar), "BarPage")
 UNIVERSE_PAGE = page_model(row_model("Listing", stocks_stock), "UniversePage", total=(int, ...), listed=(int, ...))
 PROXY_PAGE = page_model(row_model("Proxy", proxy), "ProxyPage", counts=(dict[str, int], ...))
+AUDIT_PAGE = page_model(row_model("Audit", truth_audit), "AuditPage")
+FINDING_PAGE = page_model(row_model("Finding", truth_finding), "FindingPage")
 RUN_PAGE = page_model(row_model("Run", scanner_run), "RunPage")
 EVENT_PAGE = page_model(row_model("Event", scanner_event), "EventPage")
 SIGNAL = row_model("Signal", signals)

@@ -33,8 +33,8 @@ class UnderWay:
     def __init__(self, database: Database, state_dir: Path, clock: Clock, *, enabled: bool) -> None:
         """`enabled`: whether the settings have a scan engine run."""
         self._database, self._clock, self._enabled = database, clock, enabled
-        self._engine_bell = state_dir / BELL
-        self.bell = Bell(state_dir / API_BELL)
+        self._engine_bell = state_dir / stored.BELL
+        self.bell = Bell(state_dir / stored.API_BELL)
         self._asked: dict[str, set[str]] = {}
 
     async def ask(self, request: Request, *, by: str) -> str:

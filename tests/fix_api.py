@@ -25,9 +25,9 @@ from core.bell import ring
 from core.clock import SystemClock
 from core.settings import Api, Database, Settings, State
 from market.universe import Listing
-from storage.scans import API_BELL
 from storage import scans
 from storage.engine import open_reader_engine
+from storage.scans import API_BELL
 from storage.universe import load_universe
 from storage.writer import Writer
 from tests.fix_storage import StillClock

@@ -1,11 +1,11 @@
-"""The market's hours, how fresh the table is, the proxies. Counts nothing that a scanner has not counted."""
+"""The market's hours, how fresh and how true the table is, the proxies. Counts nothing that a scanner has not."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import Query, Request
+from fastapi import Path, Query, Request
 from pydantic import Field
 from sqlalchemy import Engine, func, select
 from starlette.responses import Response
@@ -15,7 +15,7 @@ from api.columns import page_answer
 from api.context import context_of
 from api.etags import tagged
 from api.route import Route
-from api.schemas import PROXY_PAGE, Asked, Coverage, HeatMap, Line, MarketNow, PageQuery
+from api.schemas import AUDIT_PAGE, FINDING_PAGE, PROXY_PAGE, Asked, Coverage, HeatMap, Line, MarketNow, PageQuery
 from api.sql import Database, Listing, read_page
 from core.clock import Clock
 from daemon.status import market as market_now
@@ -23,7 +23,7 @@ from market.sessions import Calendar, Session
 from storage.coverage import GROUPS, read_coverage, read_why
 from storage.ledger import read_days
 from storage.proxies import count_proxies
-from storage.schema import proxy, stocks_stock
+from storage.schema import proxy, stocks_stock, truth_audit, truth_finding
 
 AGE_BOUNDS_S = (60, 120, 300, 600, 1800, 3600, 86_400)
 EXPLAINED: tuple[Literal["price", "metrics"], ...] = ("price", "metrics")
@@ -127,6 +127,28 @@ def _cells(engine: Engine, now: datetime) -> dict[str, list[Any]]:
     return dict(zip(names, [*columns[:3], *ages], strict=True))
 
 
+async def audits(request: Request, query: Annotated[PageQuery, Query()]) -> Response:
+    """List the truth audits, the newest session first: how many tickers were exact after its close."""
+    listing = Listing(columns=list(truth_audit.c), key=(truth_audit.c.session,), falling=True, where=[])
+    return await _page(request, listing, query)
+
+
+async def findings(
+    request: Request, session: Annotated[date, Path()], query: Annotated[PageQuery, Query()]
+) -> Response:
+    """List what the audit of a session found: each number that differs, each ticker that could not be compared."""
+    found = truth_finding.c
+    where = [found.session == session, found.verdict != "exact"]
+    return await _page(request, Listing(columns=list(found), key=(found.ticker, found.field), where=where), query)
+
+
+async def _page(request: Request, listing: Listing, query: PageQuery) -> Response:
+    page = await context_of(request).database.read(
+        lambda engine: read_page(engine, listing, limit=query.limit, cursor=query.cursor)
+    )
+    return tagged(request, page_answer(page, query.format))
+
+
 class ProxyQuery(PageQuery):
     state: Line = Field(default="", max_length=20, description="Only of this state: gold, live, cooling, evicted ...")
 
@@ -151,5 +173,14 @@ ROUTES = (
     Route(method="GET", path="/api/v1/market", handler=market, scope="read", tag="market", model=MarketNow),
     Route(method="GET", path="/api/v1/coverage", handler=coverage, scope="read", tag="market", model=Coverage),
     Route(method="GET", path="/api/v1/coverage/cells", handler=cells, scope="read", tag="market", model=HeatMap),
+    Route(method="GET", path="/api/v1/truth", handler=audits, scope="read", tag="market", model=AUDIT_PAGE),
+    Route(
+        method="GET",
+        path="/api/v1/truth/{session}",
+        handler=findings,
+        scope="read",
+        tag="market",
+        model=FINDING_PAGE,
+    ),
     Route(method="GET", path="/api/v1/proxies", handler=proxies, scope="read", tag="market", model=PROXY_PAGE),
 )

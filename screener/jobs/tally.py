@@ -43,7 +43,7 @@ def tiers(hits: Sequence[bool], total: int) -> dict[str, dict[str, int]]:
     reached, first = 0.0, 0
     for tier, share in TIERS:
         reached += share * total
-        behind = math.ceil(reached - 0.5)  # the first place that `priority.tier_at` gives to the next tier
+        behind = math.ceil(reached - 0.5)  # the first place that `priority.tiers` gives to the next one
         scanned = hits[first:behind]
         found[tier] = {"scanned": len(scanned), "signals": sum(scanned)}
         first = behind

@@ -43,7 +43,7 @@ def test_a_scan_that_waits_has_every_field_already() -> None:
 def test_a_running_scan_says_what_it_said_last() -> None:
     tracker = Tracker("scan_x", {}, now_s=0.0)
     tracker.start("symbol_scanning", total=700, now_s=0.0)
-    tracker.scanned(315, ticker="AAPL")
+    tracker.scanned(315, now_s=90.0, ticker="AAPL")
     told = progress_of(row(status="running", progress=tracker.payload(90.0)))
     assert told.keys() >= FIELDS
     assert (told["status"], told["stage_progress"]) == ("running", 45.0)
@@ -57,7 +57,7 @@ def test_the_weights_make_the_whole() -> None:
         tracker.start(name, total=1, now_s=0.0)
         tracker.end(now_s=1.0)
     tracker.start("symbol_scanning", total=700, now_s=1.0)
-    tracker.scanned(315)
+    tracker.scanned(315, now_s=90.0)
     told = progress_of(row(status="running", progress=tracker.payload(90.0)))
     assert told["overall_progress"] == told["progress_percent"] == 56.5
 

@@ -14,8 +14,8 @@ from api.under_way import UnderWay
 from core.bell import Bell, ring
 from core.clock import SystemClock
 from screener.jobs.request import Request
-from storage.scans import API_BELL, BELL
 from storage import scans
+from storage.scans import API_BELL, BELL
 
 ANY = Request(expression="close > 1")
 

@@ -275,15 +275,15 @@ async def test_a_ring_has_a_scan_begun_at_once(
     """The clock stands: nothing but the ring can wake the engine."""
     stop, clock = asyncio.Event(), FakeClock()
     working = asyncio.ensure_future(main(settings, stop, Notifier(None), clock))
-    state, told = Path(settings.state.dir), Bell(tmp_path / "state" / API_BELL)
+    state, told = Path(settings.state.dir), Bell(tmp_path / "state" / scans.API_BELL)
     async with asyncio.timeout(60):
-        while not (state / BELL).exists():
+        while not (state / scans.BELL).exists():
             await asyncio.to_thread(lambda: None)
         told.hang()
         scans.ask(keeper, "scan_x", UP, name=None, at=NOON)
         while scans.read_scan(database, "scan_x")["status"] != "complete":
             rings = told.rings
-            ring(state / BELL)
+            ring(state / scans.BELL)
             await told.heard(rings, within_s=0.05, clock=SystemClock())
         assert told.rings > 0, "who waits is told"
         told.take_down()

@@ -157,10 +157,9 @@ function Day({ told }) {
 
 function Audit() {
   const told = usePolled(() => ask("/truth?limit=5"), 60_000);
-  if (told.error?.status === 404) return null;
   return html`<section class="panel"><h2>Truth <small>closes compared with the charts after each session</small></h2>
     <${Told} of=${told} empty="No audit yet: the first one follows the next daily refresh." show=${({ data }) => html`<ul class="lines">
-      ${data.map((each) => html`<li><b>${each.session}</b> ${whole(each.exact)} of ${whole(each.asked)} exact;
+      ${data.map((each) => html`<li><b>${each.session}</b> ${whole(each.exact)} of ${whole(each.total)} exact;
         <span class=${each.differs ? "down" : ""}>${whole(each.differs)} differ</span>${each.not_comparable ? `, ${whole(each.not_comparable)} not comparable` : ""}</li>`)}
     </ul>`} />
   </section>`;

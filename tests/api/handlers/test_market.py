@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import insert, update
 
 from core.clock import SystemClock
+from storage.audits import AuditRow, Finding, write_audit
 from storage.schema import proxy, stocks_stock
 from storage.writer import Writer
 from tests.fix_api import RunningApi, new_folder, served, settings_of
@@ -79,3 +80,26 @@ def test_proxies_are_counted_and_listed_without_what_they_are_used_with(market: 
     assert not {"cookie", "crumb"} & told["data"][0].keys()
     only = market.ask("GET", "/api/v1/proxies?state=live&format=csv").body.decode().splitlines()
     assert [line.split(",")[0] for line in only] == ["address", "10.0.0.1:80"]
+
+
+def test_what_the_audit_of_a_session_found_is_told_number_by_number(sqlite_template: Path, tmp_path: Path) -> None:
+    folder, day = new_folder(sqlite_template, tmp_path), date(2026, 11, 20)
+    counts = {"asked": 2, "exact": 1, "differs": 1, "not_comparable": 1, "sampled": 1, "outliers": 1, "requests": 2}
+    row = AuditRow(session=day, at=datetime(2026, 11, 20, 22, tzinfo=UTC), total=3, **counts)
+    found = [
+        Finding(ticker="AAPL", verdict="exact", rule="sample"),
+        Finding(ticker="BRK-B", verdict="not_comparable", reason="not answered"),
+        Finding(ticker="MSFT", verdict="differs", field="close", rule="jump", held=1.0, told=2.0),
+    ]
+    with Writer.open(f"sqlite:///{folder}/tickerd.db", service="test", origin=None, clock=SystemClock()) as writer:
+        write_audit(writer, row, found)
+    with served(settings_of(folder, auth=False), folder) as api:
+        (told,) = api.ask("GET", "/api/v1/truth").json["data"]
+        assert (told["session"], told["exact"], told["total"]) == ("2026-11-20", 1, 3)
+        rows = api.ask("GET", "/api/v1/truth/2026-11-20").json["data"]
+        assert [(row["ticker"], row["field"], row["held"], row["told"]) for row in rows] == [
+            ("BRK-B", "", None, None),
+            ("MSFT", "close", 1.0, 2.0),
+        ]
+        assert api.ask("GET", "/api/v1/truth/2026-11-19").json["data"] == []
+        assert api.ask("GET", "/api/v1/truth/yesterday").status == 422

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from screener.jobs.priority import tier_at
+from screener.jobs import priority
 from screener.jobs.tally import Tally, tiers
 
 
@@ -26,7 +26,7 @@ def test_a_scan_that_finds_nothing_has_no_first_result() -> None:
 @given(st.lists(st.booleans(), max_size=200), st.integers(0, 50))
 def test_the_tiers_are_those_of_each_place(hits: list[bool], more: int) -> None:
     total = len(hits) + more
-    by_place = [(tier_at(place, total), hit) for place, hit in enumerate(hits)]
+    by_place = [(tier, hit) for tier, hit in zip(priority.tiers(total), hits, strict=False)]
     for tier, told in tiers(hits, total).items():
         of_tier = [hit for one, hit in by_place if one == tier]
         assert told == {"scanned": len(of_tier), "signals": sum(of_tier)}
