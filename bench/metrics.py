@@ -25,14 +25,17 @@ from bench.metrics_policies import (
     all_knowing,
     all_of_it,
     every_number,
-    one_price,
+    one_number,
     one_ticker,
+    only,
     price_and_change,
     round_robin,
 )
+from market.quotes import Quote
 
 CYCLE_S = 600.0
 LIARS = 0.05
+LIED_ABOUT = ("current_price", "market_cap", "week_52_high", "bid_price", "volume")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -78,11 +81,12 @@ def tampering(runs: int) -> dict[str, dict[str, float]]:
     lies: dict[str, Callable[[int], Lie]] = {
         "every number, each liar by a factor of its own": lambda seed: every_number(_own_factor(seed)),
         "every number, all liars by the same 1 %": lambda _seed: every_number(lambda _number: 1.01),
-        "one ticker's price, by 2 %": lambda seed: one_ticker(random.Random(seed), one_price),
-        "all numbers of one ticker, by 2 %": lambda seed: one_ticker(random.Random(seed), all_of_it),
-        "one ticker's price by 2 % and its change with it": lambda seed: one_ticker(
-            random.Random(seed), price_and_change
+        "any one number of one ticker, by 2 %": lambda seed: one_ticker(
+            random.Random(seed), one_number(random.Random(seed))
         ),
+        **{f"one ticker's {name}, by 2 %": _one_ticker(only(name)) for name in LIED_ABOUT},
+        "all numbers of one ticker, by 2 %": _one_ticker(all_of_it),
+        "one ticker's price by 2 % and its change with it": _one_ticker(price_and_change),
     }
     found = {}
     for name, lie in lies.items():
@@ -96,6 +100,10 @@ def tampering(runs: int) -> dict[str, dict[str, float]]:
         caught = 1.0 - wrong / told if told else math.nan
         found[name] = {"wrong_values_told": told, "wrong_values_written": wrong, "caught": caught, "banned": banned}
     return found
+
+
+def _one_ticker(change: Callable[[Quote], Quote]) -> Callable[[int], Lie]:
+    return lambda seed: one_ticker(random.Random(seed), change)
 
 
 def _own_factor(seed: int) -> Callable[[int], float]:

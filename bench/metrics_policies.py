@@ -26,16 +26,46 @@ from scanners.sweep import batches_of
 TICKERS = tuple(f"T{number:04}" for number in range(8782))
 BATCH, CONCURRENCY, REST_S, CYCLE_S, DEADLINE_S = 100, 8, 12.0, 600.0, 570.0
 EPOCH = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
-TRUE: dict[str, Quote] = {
-    ticker: Quote(
+FUND_EACH = 3
+"""One ticker of three is a fund, as on the real market: no earnings, no book, no market value."""
+
+
+def _true(ticker: str, number: int) -> Quote:
+    close = 10.0 + number
+    price, shares = close + 0.1, 1_000_000 + 1000 * number
+    company: dict[str, float] = {
+        "shares_outstanding": shares,
+        "market_cap": shares * price,
+        "earnings_per_share": close / 20,
+        "pe_ratio": price / (close / 20),
+        "forward_pe": 15.0,
+        "book_value": close / 3,
+        "price_to_book": price / (close / 3),
+    }
+    return Quote(
         ticker=ticker,
-        previous_close=10.0 + number,
-        open_price=10.0 + number,
-        current_price=10.1 + number,
+        previous_close=close,
+        open_price=close,
+        current_price=price,
         price_change=0.1,
+        price_change_percent=100 * 0.1 / close,
+        volume=50_000 + number,
+        avg_volume_3mon=70_000 + number,
+        days_low=0.99 * close,
+        days_high=1.015 * close,
+        week_52_low=0.7 * close,
+        week_52_high=1.4 * close,
+        bid_price=price - 0.01,
+        ask_price=price + 0.01,
+        bid_size=300,
+        ask_size=200,
+        dividend_yield=0.02,
+        **(company if number % FUND_EACH else {}),
     )
-    for number, ticker in enumerate(TICKERS)
-}
+
+
+TRUE: dict[str, Quote] = {ticker: _true(ticker, number) for number, ticker in enumerate(TICKERS)}
+NUMBERS = tuple(name for name in Quote.__slots__ if isinstance(getattr(TRUE["T0001"], name), float | int))
 Lie = Callable[[Mapping[str, Quote], int], dict[str, Quote]]
 SEED_WORKERS, SEED_TRIES = 20, 3
 
@@ -271,17 +301,27 @@ def one_ticker(rng: random.Random, change: Callable[[Quote], Quote]) -> Lie:
     return lie
 
 
-def one_price(quote: Quote) -> Quote:
-    """Its price alone: the change beside it is then wrong."""
-    return replace(quote, current_price=1.02 * (quote.current_price or 0.0))
+def one_number(rng: random.Random) -> Callable[[Quote], Quote]:
+    """Any one of a ticker's numbers, by 2 %."""
+
+    def change(quote: Quote) -> Quote:
+        name = rng.choice([each for each in NUMBERS if getattr(quote, each) is not None])
+        return replace(quote, **{name: 1.02 * getattr(quote, name)})
+
+    return change
+
+
+def only(name: str) -> Callable[[Quote], Quote]:
+    """This number alone, by 2 %."""
+    return lambda quote: replace(quote, **{name: 1.02 * getattr(quote, name)}) if getattr(quote, name) else quote
 
 
 def price_and_change(quote: Quote) -> Quote:
     """A price and the change that goes with it: the row adds up."""
-    more = 0.02 * (quote.current_price or 0.0)
-    return replace(
-        quote, current_price=(quote.current_price or 0.0) + more, price_change=(quote.price_change or 0.0) + more
-    )
+    price, change = quote.current_price or 0.0, quote.price_change or 0.0
+    more = 0.02 * price
+    percent = 100.0 * (change + more) / (price - change)
+    return replace(quote, current_price=price + more, price_change=change + more, price_change_percent=percent)
 
 
 def all_of_it(quote: Quote) -> Quote:
@@ -289,10 +329,5 @@ def all_of_it(quote: Quote) -> Quote:
 
 
 def _scaled(quote: Quote, factor: float) -> Quote:
-    return Quote(
-        ticker=quote.ticker,
-        previous_close=(quote.previous_close or 0.0) * factor,
-        open_price=(quote.open_price or 0.0) * factor,
-        current_price=(quote.current_price or 0.0) * factor,
-        price_change=(quote.price_change or 0.0) * factor,
-    )
+    told = {name: getattr(quote, name) for name in NUMBERS}
+    return replace(quote, **{name: number * factor for name, number in told.items() if number is not None})

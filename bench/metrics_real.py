@@ -80,12 +80,10 @@ def _prepare(folder: Path, market: testing.PracticeProcess) -> None:
 
 
 def _cycle(folder: Path, market: testing.PracticeProcess, warmth: str) -> dict[str, Any]:
-    clock, before = SystemClock(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    asked_before = market.status().requests
+    clock, asked_before = SystemClock(), market.status().requests
     began_s = clock.monotonic_s()
-    _tickerd(folder, "scanner", "metrics", "--once")
+    used = _tickerd(folder, "scanner", "metrics", "--once")
     took_s = clock.monotonic_s() - began_s
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     with closing(sqlite3.connect(folder / "tickerd.db")) as connection:
         status, updated, text = connection.execute(
             "SELECT status, updated, detail FROM scanner_run WHERE scanner = 'metrics' ORDER BY id DESC LIMIT 1"
@@ -96,7 +94,7 @@ def _cycle(folder: Path, market: testing.PracticeProcess, warmth: str) -> dict[s
     held = {ticker: (price, datetime.fromisoformat(at).replace(tzinfo=UTC)) for ticker, price, at in rows}
     wrong = market.check(held, lag_s=3600.0)
     detail = json.loads(text)
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    cpu_s = used.ru_utime + used.ru_stime
     return {
         "cycle": warmth,
         "status": status,
@@ -104,7 +102,7 @@ def _cycle(folder: Path, market: testing.PracticeProcess, warmth: str) -> dict[s
         "took_s": round(took_s, 1),
         "cpu_s": round(cpu_s, 2),
         "cpu_percent_of_600_s": round(cpu_s / 6.0, 2),
-        "rss_mb": round(after.ru_maxrss / 1024, 1),
+        "rss_mb": round(used.ru_maxrss / 1024, 1),
         "requests": market.status().requests - asked_before,
         "causes": detail["causes"],
         "banned": len(detail["banned"]),
@@ -112,7 +110,13 @@ def _cycle(folder: Path, market: testing.PracticeProcess, warmth: str) -> dict[s
     }
 
 
-def _tickerd(folder: Path, *arguments: str) -> None:
+def _tickerd(folder: Path, *arguments: str) -> resource.struct_rusage:
+    """Run a command to its end; return what it used."""
     command = [sys.executable, "-P", "-m", "cli.main", *arguments, "--config", str(folder / "config.toml")]
     inherited = {name: text for name, text in os.environ.items() if not name.startswith("TICKERD_")}
-    subprocess.run(command, check=True, env=inherited | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL)
+    with subprocess.Popen(command, env=inherited | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return used

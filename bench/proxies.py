@@ -6,14 +6,14 @@ The fleet and the market run in a process of their own. Run: python -m bench.pro
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import random
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import linear_regression
 
 import psutil
 
@@ -90,7 +90,7 @@ async def ours(settings: Settings, fleet: Mapping[Address, str], rounds: int = 1
     random.Random(7).shuffle(order)
     figures = []
     async with open_tools(settings, clock, urls={}) as tools:
-        funnel = Funnel(Probe(clock, refusal=tools.allowed.refusal), tools.checker, clock)
+        funnel = Funnel(Probe(refusal=tools.allowed.refusal), tools.checker, clock)
         for _ in range(rounds):
             causes: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
@@ -130,10 +130,10 @@ def by_requests(market: PracticeProcess, fleet: Mapping[Address, str]) -> Figure
     return Figures(wall_s=done.wall_s, cpu_ms=done.cpu_ms, rss_mb=done.rss_mb, found=good[True], falsely=good[False])
 
 
-def proxybroker() -> str:
-    if importlib.util.find_spec("proxybroker") is None:
-        return "not installed (`pip install --pre proxybroker2` to see it)"
-    return FAILED
+def growth_mb(figures: Sequence[Figures]) -> float:
+    """Return by how much the memory grows a round, by the straight line through all but the first."""
+    sizes_mb = [each.rss_mb for each in figures[1:]]
+    return linear_regression(range(len(sizes_mb)), sizes_mb).slope if len(sizes_mb) > 1 else 0.0
 
 
 def run(count: int, rounds: int) -> None:
@@ -152,7 +152,7 @@ def run(count: int, rounds: int) -> None:
             else:
                 note = f"; stopped with {peer.unended} under way" if peer.unended else ""
                 row("requests, 200 threads", peer, http, note)
-            print(f"proxybroker2                 {proxybroker()}")
+            print(f"proxybroker2                 {FAILED}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with testing.process(folder, "--fleet", fleet_text(ROUND_SHARES, 400)) as market:
@@ -161,6 +161,7 @@ def run(count: int, rounds: int) -> None:
             print(
                 f"RSS after each of {rounds} rounds over {len(fleet)}: "
                 + " ".join(f"{each.rss_mb:.0f}" for each in figures)
+                + f"; {growth_mb(figures):+.2f} MB a round from the second on"
             )
 
 

@@ -23,7 +23,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from core.clock import SystemClock
 from core.files import read_text
 from proxies.addresses import AddressFilter, listed_networks
 from proxies.formats.reading import read_list
@@ -206,7 +205,7 @@ def probe_everything(seed: int) -> dict[str, Any]:
 
 
 async def _probe_all(wanted: list[Address], allowed: AddressFilter) -> None:
-    probe = Probe(SystemClock(), refusal=allowed.refusal)
+    probe = Probe(refusal=allowed.refusal)
     for start in range(0, len(wanted), 256):
         await asyncio.gather(*(probe.ask(address) for address in wanted[start : start + 256]))
 

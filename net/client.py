@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
+from urllib.parse import urlencode
 
 from curl_cffi import AsyncSession, CurlInfo, CurlOpt, Response
 from curl_cffi.requests.errors import RequestsError
@@ -22,8 +25,12 @@ CROWD_BODY_BYTES = 2 * 1024 * 1024
 CROWD_CONNECT_S = 3.0
 """For reaching the proxy, its tunnel and TLS inside it, together."""
 CROWD_TOTAL_S = 10.0
+BAD_CERTIFICATE = (51, 60)
+"""libcurl's codes of a certificate that does not hold."""
 GRACE_S = 1.0
 """Beyond libcurl's own limit: should that ever not hold, the request is cancelled."""
+NO_OTHER_ROOTS = {} if sys.platform == "win32" else {CurlOpt.CAPATH: "/dev/null"}
+"""libcurl would believe the system's folder of roots as well, unless it is given another: one without any."""
 INFOS = [CurlInfo.HTTP_CONNECTCODE, CurlInfo.APPCONNECT_TIME]
 
 
@@ -105,10 +112,26 @@ class CrowdClient:
     libcurl keeps connections and TLS sessions of different proxies apart.
     """
 
-    def __init__(self, *, ca_path: Path, max_clients: int = 8, keeps_connections: bool = True) -> None:
-        """`keeps_connections`: to each proxy that was asked, for its next request."""
+    def __init__(
+        self,
+        *,
+        ca_path: Path,
+        max_clients: int = 8,
+        keeps_connections: bool = True,
+        whole_ca_path: Path | None = None,
+    ) -> None:
+        """`keeps_connections`: to each proxy that was asked, for its next request.
+
+        `whole_ca_path`: all roots, where `ca_path` holds but the few that the upstream used last: what these do not
+        sign is asked for once more by all, before its certificate is called wrong.
+        """
         options = {} if keeps_connections else {CurlOpt.FORBID_REUSE: 1}
-        self._session = _session(ca_path, max_clients, CROWD_BODY_BYTES, curl_options=options, discard_cookies=True)
+        self._sessions = deque(
+            _session(each, max_clients, CROWD_BODY_BYTES, curl_options=options, discard_cookies=True)
+            for each in (ca_path, whole_ca_path)
+            if each is not None
+        )
+        self._has_whole = len(self._sessions) > 1
 
     async def get(
         self,
@@ -132,12 +155,24 @@ class CrowdClient:
             given["headers"] = {"Cookie": cookie}
         try:
             async with asyncio.timeout(total_s + GRACE_S):
-                return await _get(self._session, url, params, **given)
+                return await self._get(url, params, given)
         except TimeoutError as error:
             raise NoAnswer(f"no answer within {total_s + GRACE_S:g} s", where=_where(url), code=28) from error
 
+    async def _get(self, url: str, params: Mapping[str, str] | None, given: Mapping[str, Any]) -> Answer:
+        try:
+            return await _get(self._sessions[0], url, params, **given)
+        except NoAnswer as error:
+            if not self._has_whole or error.code not in BAD_CERTIFICATE:
+                raise
+        answer = await _get(self._sessions[1], url, params, **given)
+        self._sessions.rotate()  # the upstream uses another root by now
+        self._has_whole = False
+        return answer
+
     async def close(self) -> None:
-        await self._session.close()
+        for session in self._sessions:
+            await session.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -188,6 +223,7 @@ def _session(
         curl_infos=INFOS,
         curl_options={
             CurlOpt.CAINFO: str(ca_path),
+            **NO_OTHER_ROOTS,
             CurlOpt.NOPROXY: "",  # else NO_PROXY in the environment would send a request past its proxy
             CurlOpt.PROTOCOLS_STR: "https",
             CurlOpt.SUPPRESS_CONNECT_HEADERS: 1,
@@ -205,8 +241,9 @@ async def _get(session: AsyncSession[Response], url: str, params: Mapping[str, s
 async def _ask(
     send: Callable[..., Awaitable[Response]], url: str, params: Mapping[str, str] | None, **given: Any
 ) -> Answer:
+    whole = f"{url}?{urlencode(params)}" if params else url  # curl_cffi would take the URL apart for it: a millisecond
     try:
-        response = await send(url, params=dict(params or {}), **given)
+        response = await send(whole, **given)
     except RequestsError as error:
         raise _no_answer(error, url) from error
     return Answer(

@@ -21,16 +21,22 @@ from net.tls import Trust
 log = get_logger(__name__)
 
 
-async def few_roots(hosts: Iterable[str], *, trust: Trust, proxy: str, state_dir: Path) -> Path:
-    """Return a bundle of the roots that these hosts' verified chains end in; the whole one if one cannot be asked."""
-    try:
-        found = await asyncio.gather(
-            *(handshake(f"https://{host}/", root_of, trust=trust, proxy=proxy) for host in hosts)
-        )
-    except Unreachable as error:
-        log.info("roots_not_learned", error=str(error))
+async def few_roots(
+    hosts: Iterable[str], *, trust: Trust, proxy: str, state_dir: Path, timeout_s: float = 10.0
+) -> Path:
+    """Return a bundle of the roots that these hosts' verified chains end in; the whole one if none can be asked."""
+    looks = (handshake(f"https://{host}/", root_of, trust=trust, proxy=proxy, timeout_s=timeout_s) for host in hosts)
+    found = set[str]()
+    for each in await asyncio.gather(*looks, return_exceptions=True):
+        if isinstance(each, Unreachable):
+            log.info("roots_not_learned", error=str(each))
+        elif isinstance(each, BaseException):
+            raise each
+        else:
+            found.add(each)
+    if not found:
         return trust.ca_path
-    bundle = "\n".join(sorted(set(found)))
+    bundle = "\n".join(sorted(found))
     path = state_dir / "few-roots.pem"
     with writing(path):
         write_atomic(path, bundle.encode())

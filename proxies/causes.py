@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 
-from net.client import Answer, NoAnswer
+from net.client import BAD_CERTIFICATE, Answer, NoAnswer
 from proxies.model import Cause
 
 # libcurl's error codes (curl.se/libcurl/c/libcurl-errors.html).
 CANNOT_CONNECT, TIMED_OUT, TOO_BIG, SOCKS_REFUSED = 7, 28, 63, 97
-BAD_CERTIFICATE = (51, 60)
 ENDLESS_HEADERS = "Too large response headers"
 CAPTCHA = re.compile(rb"captcha|are you a human|are you a robot|unusual traffic", re.IGNORECASE)
 CONSENT = re.compile(rb"consent|guce", re.IGNORECASE)

@@ -1,94 +1,164 @@
 """The cheapest question: does this address open a tunnel? One bare connection, three seconds, 8 KiB. Trusts nothing.
 
 An open tunnel says little: what is behind it is for `proxies.check` to find out.
+
+Hundreds are asked side by side. All their sockets are looked at together, fifty times a second: a task, a timer and a
+wake-up of the loop for each of them would cost four times as much as the question.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
+import selectors
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.clock import Clock
 from proxies.handshakes import LIMIT_BYTES, NotThisProtocol, hello, judged
 from proxies.model import Address, Cause, Protocol
 
 BUDGET_S = 3.0
 """For all of it, whatever drips in: a good proxy takes a second."""
+LOOK_S = 0.02
 TARGET = ("query1.finance.yahoo.com", 443)
+UNDER_WAY = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
+"""What a connect that does not wait may answer."""
 Refusal = Callable[[str, int], object | None]
 """Says why this address and port must not be connected to; None: they may be."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Probed:
     """`cause` "ok": a tunnel was opened, by `protocol`."""
 
     cause: Cause
     protocol: Protocol
-    latency_ms: float
+
+
+@dataclass(slots=True, eq=False)
+class _Talk:
+    """With one address, for the time being by the first of `protocols`."""
+
+    address: Address
+    protocols: list[Protocol]
+    until_s: float
+    ended: asyncio.Future[Cause]
+    sock: socket.socket | None = None
+    greeted: bool = False
+    heard: bytes = b""
 
 
 class Probe:
-    """Probes one address a call; nothing is kept between them."""
+    """Probes one address a call, many calls at a time; nothing is kept between them. Times are the loop's."""
 
-    def __init__(self, clock: Clock, *, refusal: Refusal, budget_s: float = BUDGET_S) -> None:
-        self._clock, self._refusal, self._budget_s = clock, refusal, budget_s
+    def __init__(self, *, refusal: Refusal, budget_s: float = BUDGET_S) -> None:
+        self._refusal, self._budget_s = refusal, budget_s
+        self._talks: dict[_Talk, None] = {}  # in the order of their ends
+        self._selector: selectors.BaseSelector | None = None
 
     async def ask(self, address: Address, *, any_protocol: bool = False) -> Probed:
         """Return what the address does; with `any_protocol` the others are tried in turn if it speaks not this one."""
-        started_s = self._clock.monotonic_s()
         if self._refusal(address.ip, address.port) is not None:  # lists are old, and what is ours changes
-            return Probed(cause="refused", protocol=address.protocol, latency_ms=0.0)
-        protocol, cause = address.protocol, None
+            return Probed("refused", address.protocol)
+        loop = asyncio.get_running_loop()
+        protocols = _in_turn(address.protocol) if any_protocol else [address.protocol]
+        talk = _Talk(address, protocols, loop.time() + self._budget_s, loop.create_future())
+        self._talks[talk] = None
+        if self._selector is None:
+            self._selector = selectors.DefaultSelector()
+            loop.call_later(LOOK_S, self._look, self._selector)
         try:
-            async with asyncio.timeout(self._budget_s):
-                for protocol in _in_turn(address.protocol) if any_protocol else [address.protocol]:
-                    cause = await _attempt(address, protocol)
-                    if cause is not None:
-                        break
-        except TimeoutError:
-            cause = "timeout"
-        latency_ms = (self._clock.monotonic_s() - started_s) * 1000
-        return Probed(
-            cause=cause or "reset", protocol=protocol if cause == "ok" else address.protocol, latency_ms=latency_ms
-        )
+            self._connect(self._selector, talk)
+            cause = await talk.ended
+        finally:
+            self._hang_up(talk)
+            del self._talks[talk]
+        return Probed(cause, talk.protocols[0] if cause == "ok" else address.protocol)
 
+    def _look(self, selector: selectors.BaseSelector) -> None:
+        """Take what has come, end what ran out of time, and look again while anybody is asked."""
+        for key, _ in selector.select(0):
+            self._go_on(selector, key.data)
+        loop = asyncio.get_running_loop()
+        for talk in self._talks:
+            if talk.until_s > loop.time():
+                break
+            self._end(talk, "timeout")
+        if self._talks:
+            loop.call_later(LOOK_S, self._look, selector)
+        else:
+            selector.close()
+            self._selector = None
 
-def _in_turn(first: Protocol) -> Sequence[Protocol]:
-    # SOCKS4 before 5: its server would wait for the rest of the shorter greeting.
-    return [first, *(protocol for protocol in ("http", "socks4", "socks5") if protocol != first)]
-
-
-async def _attempt(address: Address, protocol: Protocol) -> Cause | None:
-    """Return what came of one connection; None if it seems to speak another protocol."""
-    loop = asyncio.get_running_loop()
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+    def _connect(self, selector: selectors.BaseSelector, talk: _Talk) -> None:
+        talk.sock = sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        talk.greeted, talk.heard = False, b""
         sock.setblocking(False)
+        if sock.connect_ex((talk.address.ip, talk.address.port)) in UNDER_WAY:
+            selector.register(sock, selectors.EVENT_WRITE, talk)
+        else:
+            self._end(talk, "refused")
+
+    def _go_on(self, selector: selectors.BaseSelector, talk: _Talk) -> None:
+        assert talk.sock is not None
         try:
-            await loop.sock_connect(sock, (address.ip, address.port))
+            if talk.greeted:
+                self._hear(selector, talk, talk.sock)
+            elif talk.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                self._end(talk, "refused")
+            else:
+                talk.sock.send(hello(talk.protocols[0], *TARGET))
+                talk.greeted = True
+                selector.modify(talk.sock, selectors.EVENT_READ, talk)
         except OSError:
-            return "refused"
+            self._end(talk, "reset")
+
+    def _hear(self, selector: selectors.BaseSelector, talk: _Talk, sock: socket.socket) -> None:
+        more = sock.recv(LIMIT_BYTES - len(talk.heard))
+        talk.heard += more
         try:
-            return await _talk(loop, sock, protocol)
+            verdict = judged(talk.protocols[0], talk.heard, *TARGET) if more else _of_silence(talk.heard)
         except NotThisProtocol:
-            return None
-        except OSError:
-            return "reset"
-
-
-async def _talk(loop: asyncio.AbstractEventLoop, sock: socket.socket, protocol: Protocol) -> Cause | None:
-    await loop.sock_sendall(sock, hello(protocol, *TARGET))
-    heard = b""
-    while len(heard) < LIMIT_BYTES:
-        more = await loop.sock_recv(sock, LIMIT_BYTES - len(heard))
-        if not more:
-            return "reset" if heard else None  # some hang up at once on words that they do not know
-        heard += more
-        verdict = judged(protocol, heard, *TARGET)
+            self._speak_another(selector, talk)
+            return
         if isinstance(verdict, bytes):
-            await loop.sock_sendall(sock, verdict)
+            sock.send(verdict)
         elif verdict is not None:
-            return verdict
-    return "too_big"
+            self._end(talk, verdict)
+        elif len(talk.heard) >= LIMIT_BYTES:
+            self._end(talk, "too_big")
+
+    def _speak_another(self, selector: selectors.BaseSelector, talk: _Talk) -> None:
+        if len(talk.protocols) == 1:
+            self._end(talk, "reset")
+            return
+        self._hang_up(talk)
+        talk.protocols.pop(0)
+        self._connect(selector, talk)
+
+    def _end(self, talk: _Talk, cause: Cause) -> None:
+        self._hang_up(talk)
+        if not talk.ended.done():
+            talk.ended.set_result(cause)
+
+    def _hang_up(self, talk: _Talk) -> None:
+        if talk.sock is None:
+            return
+        if self._selector is not None and talk.sock in self._selector.get_map():
+            self._selector.unregister(talk.sock)
+        talk.sock.close()
+        talk.sock = None
+
+
+def _in_turn(first: Protocol) -> list[Protocol]:
+    # SOCKS4 before 5: its server would wait for the rest of the shorter greeting.
+    order: tuple[Protocol, ...] = ("http", "socks4", "socks5")
+    return [first, *(protocol for protocol in order if protocol != first)]
+
+
+def _of_silence(heard: bytes) -> Cause:
+    """Return what it means to hang up."""
+    if not heard:  # some do so at once on words that they do not know
+        raise NotThisProtocol
+    return "reset"

@@ -88,21 +88,26 @@ class Rotation:
     def members(self) -> list[Member]:
         return [entry.member for entry in self._entries.values()]
 
-    def pick(self, *, tried: Collection[str], now_s: float, waiting: int) -> Member | None:
+    def pick(self, *, tried: Collection[str], now_s: float, waiting: int, vouching: bool = False) -> Member | None:
         """Return who is to be asked now, None if nobody may be; exits in `tried` only if no other is left at all.
 
         `waiting`: how many batches there are. Where enough exits answered well last, one of them is waited for.
+        `vouching`: only one of which the exit's address is known.
         """
-        able = self._able(tried, waiting)
+        able = self._able(tried, waiting, vouching)
         free = [entry.member for entry in able if self._free_s(entry) <= now_s]
         return min(free, key=self._order, default=None)
 
-    def next_s(self, *, tried: Collection[str] = (), waiting: int) -> float:
+    def next_s(self, *, tried: Collection[str] = (), waiting: int, vouching: bool = False) -> float:
         """Return when the next one may be asked; infinity: only after an answer has come, or never."""
-        return min((self._free_s(entry) for entry in self._able(tried, waiting)), default=math.inf)
+        return min((self._free_s(entry) for entry in self._able(tried, waiting, vouching)), default=math.inf)
 
-    def _able(self, tried: Collection[str], waiting: int) -> list[_Entry]:
-        entries = [each for each in self._entries.values() if not self._is_used_up(each.member.exit)]
+    def _able(self, tried: Collection[str], waiting: int, vouching: bool) -> list[_Entry]:
+        entries = [
+            each
+            for each in self._entries.values()
+            if not self._is_used_up(each.member.exit) and (each.member.exit_ip or not vouching)
+        ]
         fresh = [entry for entry in entries if entry.member.exit not in tried] or entries
         good = [entry for entry in fresh if _group(entry.member) == GOOD]
         exits = {entry.member.exit for entry in good}

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from core.clock import Clock
 from core.errors import FixByHand, Unreachable
@@ -27,11 +28,12 @@ from proxies.own import OwnProxies, read_own
 from proxies.probe import TARGET, Probe
 from proxies.promote import ECHO_URL, Promoter, echoed
 from proxies.reference import DirectReference
+from yahoo.session import COOKIE_URL
 
 log = get_logger(__name__)
 ORIGIN_URL = f"https://{TARGET[0]}/"
-HOSTS = (TARGET[0],)
-"""What the many requests go to; the few of a promotion trust every usual root."""
+HOSTS = (TARGET[0], str(urlsplit(COOKIE_URL).hostname))
+"""What is asked through strangers, checks and quotes alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,7 @@ async def open_tools(
             trust=trust,
             url_through=own.url,
         )
-        probe = Probe(clock, refusal=allowed.refusal)
+        probe = Probe(refusal=allowed.refusal)
         yield Tools(
             trust=trust,
             origin=origin,

@@ -31,6 +31,8 @@ def read_known(engine: Engine, *, since: datetime) -> dict[str, Quote]:
         columns.week_52_low,
         columns.week_52_high,
         columns.shares_outstanding,
+        columns.volume,
+        columns.avg_volume_3mon,
         columns.metrics_updated_at,
     ).where(or_(columns.metrics_updated_at >= since, columns.price_time >= since))
     with engine.connect() as connection:
@@ -57,7 +59,16 @@ def _quote(row: object, since: datetime) -> Quote | None:
     previous_close = held["previous_close"] if is_answered else None
     if is_streamed and held["price_change"] is not None:
         previous_close = held["current_price"] - held["price_change"]
-    answered = ("open_price", "week_52_low", "week_52_high", "days_low", "days_high", "shares_outstanding")
+    answered = (
+        "open_price",
+        "week_52_low",
+        "week_52_high",
+        "days_low",
+        "days_high",
+        "shares_outstanding",
+        "volume",
+        "avg_volume_3mon",
+    )
     return Quote(
         ticker=held["ticker"],
         previous_close=previous_close,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from itertools import pairwise
 from typing import Literal
 
 from market.quotes import Quote
@@ -16,6 +17,8 @@ Word = Literal["agree", "differ", "silent"]
 TOLERANCE = 0.002
 """Of what stands still: rounding, and the 32 bits of the stream. Who changes numbers gains nothing by less."""
 SHARES_TOLERANCE = 0.005
+FIT_TOLERANCE = 0.01
+"""Of what follows from other numbers, of which some are rounded."""
 ROUNDING_USD = 0.000_1
 """Yahoo rounds to four decimals; below this times a hundred a price is no witness."""
 SMALLEST_WITNESS_USD = 0.05
@@ -56,6 +59,39 @@ def contradicts_itself(quote: Quote) -> bool:
     return _apart(quote.current_price - quote.price_change, quote.previous_close, tolerance=TOLERANCE)
 
 
+def shape(quote: Quote) -> tuple[float | None, ...]:
+    """Return how its numbers stand to each other: 1 where one follows from others, 0 where one is out of its bounds.
+
+    None where too little is told. Of some tickers Yahoo's own do not fit: a market value of all classes of shares.
+    """
+    price = quote.current_price
+    return (
+        _quotient(_times(quote.pe_ratio, quote.earnings_per_share), price),
+        _quotient(_times(quote.price_to_book, quote.book_value), price),
+        _quotient(quote.market_cap, _times(quote.shares_outstanding, price)),
+        _in_order(quote.days_low, price, quote.days_high),
+        _in_order(quote.week_52_low, quote.days_low, quote.days_high, quote.week_52_high),
+        _in_order(quote.days_low, quote.open_price, quote.days_high),
+        _in_order(quote.bid_price, quote.ask_price),
+    )
+
+
+def is_strange(quote: Quote, held: Quote | None) -> bool:
+    """Whether its numbers do not fit each other, or what the table has held since the open."""
+    if any(_apart(each, 1.0, tolerance=FIT_TOLERANCE) for each in shape(quote)):
+        return True
+    if held is None:
+        return False
+    is_less = None not in (quote.volume, held.volume) and quote.volume < held.volume  # type: ignore[operator]
+    return is_less or _apart(quote.avg_volume_3mon, held.avg_volume_3mon, tolerance=TOLERANCE)
+
+
+def is_alike(one: Quote, other: Quote) -> bool:
+    """Whether two sources tell the same strange numbers: then they are Yahoo's."""
+    pairs = zip(shape(one), shape(other), strict=True)
+    return word(one, other) != "differ" and not any(_apart(*pair, tolerance=FIT_TOLERANCE) for pair in pairs)
+
+
 def words(one: Mapping[str, Quote], other: Mapping[str, Quote]) -> dict[Word, list[str]]:
     """Return the tickers that both hold, by whether they agree."""
     found: dict[Word, list[str]] = {"agree": [], "differ": [], "silent": []}
@@ -86,6 +122,19 @@ def _still(one: Quote, other: Quote, end: Literal["high", "low"]) -> tuple[float
     ends = [getattr(each, f"week_52_{end}") for each in (one, other)]
     days = {getattr(each, f"days_{end}") for each in (one, other)}
     return (None, None) if None in days or days & set(ends) else (ends[0], ends[1])
+
+
+def _times(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one * other
+
+
+def _quotient(one: float | None, other: float | None) -> float | None:
+    return None if one is None or not other else one / other
+
+
+def _in_order(*numbers: float | None) -> float | None:
+    told = [each for each in numbers if each is not None]
+    return float(all(low <= high * (1.0 + TOLERANCE) for low, high in pairwise(told)))
 
 
 def _apart(one: float | None, other: float | None, *, tolerance: float) -> bool:

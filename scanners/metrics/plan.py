@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from market.quotes import Quote
 from proxies.breaker import Breaker, Trip
 from proxies.model import Cause, Member
 from proxies.rotation import Rotation
@@ -82,6 +83,8 @@ class Plan:
     longest: int = 1000
     missing: dict[str, set[str]] = field(default_factory=dict)
     """Tickers that an accepted answer left out, with the sources that did."""
+    withheld: dict[str, tuple[str, Quote]] = field(default_factory=dict)
+    """Quotes that are not to be written before another source has told the ticker as well, and whose word each is."""
     banned: list[str] = field(default_factory=list)
     trips: list[Trip] = field(default_factory=list)
     testimonies: int = 0
@@ -139,7 +142,7 @@ class Plan:
             crowd_s = min(times_s, default=math.inf)
         testimony_s = self._staged_s + WITNESS_WAIT_S if self.staged else math.inf
         if self.staged and not self.direct_vouches:
-            free_s = self.rotation.next_s(tried=_all_sources(self.staged), waiting=0)
+            free_s = self.rotation.next_s(tried=_heard_of_all(self.staged), waiting=0, vouching=True)
             testimony_s = max(testimony_s, free_s if self.asking < self.breaker.concurrency else math.inf)
         direct_s = self.direct_after_s if now_s < self.direct_after_s else math.inf
         return min(crowd_s, testimony_s, direct_s)
@@ -170,7 +173,7 @@ class Plan:
         for batch in ask.batches:
             if ask.is_testimony:
                 mine = {each: version.quotes[each] for each in batch.tickers if each in version.quotes}
-                batch.testimonies.append(Version(version.source, mine))
+                batch.testimonies.append(Version(version.source, mine, vouches=version.vouches))
             else:
                 batch.tried.add(version.source)
                 batch.versions.append(version)
@@ -211,13 +214,26 @@ class Plan:
             self._note_missing(found.version)
             for liar in sorted(found.liars):
                 self._ban(liar)
-            return [Accepted(found.version)]
+            return [Accepted(self._without_strange(found.version))]
         if found.ruling == "elsewhere":
             self.line.append(batch)
         else:
             self.staged.append(batch)
             self._staged_s = min(self._staged_s, now_s)
         return []
+
+    def _without_strange(self, version: Version) -> Version:
+        """Keep back the tickers of which only one source has told numbers that do not fit."""
+        left_out = set()
+        for ticker, quote in self.judge.strange(version).items():
+            source, first = self.withheld.get(ticker, (version.source, quote))
+            if source == version.source or not self.judge.confirms(quote, first):
+                left_out.add(ticker)
+                self.withheld[ticker] = version.source, quote
+        told = {ticker: quote for ticker, quote in version.quotes.items() if ticker not in left_out}
+        for ticker in told:
+            self.withheld.pop(ticker, None)
+        return replace(version, quotes=told)
 
     def _ban(self, exit_ip: str) -> None:
         """Believe nothing that this exit said: what it brought this cycle is asked for again."""
@@ -246,14 +262,16 @@ class Plan:
             self.missing.setdefault(ticker, set()).add(version.source)
 
     def _look_again(self) -> None:
-        """Ask once more, elsewhere, for what a proxy's answer left out: it may have left it out itself."""
+        """Ask once more, elsewhere, for what a proxy's answer left out or told strangely: it may be its own doing."""
         if self._looked_again or self.line or self.staged or self.asking or self.asking_direct:
             return
         self._looked_again = True
-        doubted = [ticker for ticker, sources in self.missing.items() if DIRECT not in sources]
+        said = {ticker: sources for ticker, sources in self.missing.items() if DIRECT not in sources}
+        said |= {ticker: {source} for ticker, (source, _) in self.withheld.items()}
+        doubted = list(said)
         for first in range(0, len(doubted), self.longest):
             tickers = tuple(doubted[first : first + self.longest])
-            tried = {source for ticker in tickers for source in self.missing[ticker]}
+            tried = {source for ticker in tickers for source in said[ticker]}
             self.line.append(Batch(tickers, tried=tried, is_doubted=True))
 
     def _wants_testimony(self, now_s: float) -> bool:
@@ -265,7 +283,8 @@ class Plan:
 
     def _testimony(self, now_s: float, *, direct: bool = False) -> Ask | None:
         """Return the question that holds two tickers of each staged batch that the one asked has not spoken of."""
-        member = None if direct else self.rotation.pick(tried=_all_sources(self.staged), now_s=now_s, waiting=0)
+        heard = _heard_of_all(self.staged)
+        member = None if direct else self.rotation.pick(tried=heard, now_s=now_s, waiting=0, vouching=True)
         if member is None and not direct:
             return None
         source = DIRECT if member is None else member.exit
@@ -342,5 +361,6 @@ def _sources(batch: Batch) -> set[str]:
     return {each.source for each in (*batch.versions, *batch.testimonies)}
 
 
-def _all_sources(batches: Collection[Batch]) -> set[str]:
-    return {source for batch in batches for source in _sources(batch)}
+def _heard_of_all(batches: Collection[Batch]) -> set[str]:
+    """Return the sources that have spoken of each of these: an exit that brought one may vouch for the others."""
+    return set.intersection(*map(_sources, batches)) if batches else set()

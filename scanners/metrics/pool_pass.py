@@ -103,7 +103,8 @@ class PoolPass:
             "testimonies": plan.testimonies,
             "rechecked": plan.rechecked,
             "banned": plan.banned[:20],
-            "unverified": sum(len(batch.tickers) for batch in plan.staged),
+            "unverified": sum(len(batch.tickers) for batch in plan.staged) + len(plan.withheld),
+            "withheld": sorted(plan.withheld)[:20],
             "trips": Counter(trip.cause for trip in plan.trips),
         }
 
@@ -136,8 +137,7 @@ class PoolPass:
         assert ask.member is not None
         idle_s = self._plan.rotation.idle_before_s(ask.member)
         came = await self._came(ask.member, ask)
-        if came is None:  # the rotation outlives the pass: who is not given back is never asked again
-            self._plan.failed(ask, None, self._heard())
+        if came is None:
             return
         self.requests += came.requests
         if came.minted:
@@ -152,7 +152,8 @@ class PoolPass:
         elif came.cause != "ok" or came.answer is None:
             self._plan.failed(ask, came.cause, heard)
         else:
-            version = _version(came.member.exit, came.answer, heard.now)
+            vouches = came.member.exit_ip is not None
+            version = _version(came.member.exit, came.answer, heard.now, vouches=vouches)
             accepted = self._plan.answered(ask, version, heard)
         self._count(ask, came)
         self._after(trips, banned)
@@ -160,12 +161,14 @@ class PoolPass:
         self._changed.set()
 
     async def _came(self, member: Member, ask: Ask) -> Came | None:
-        """Return what came through `member`; None if the pass ended first."""
+        """Return what came through `member`; None if the pass ended first, and then the ask has failed."""
         asking = asyncio.ensure_future(self._crowd.ask(member, ask.tickers, timeout_s=ask.timeout_s))
         self._asking.add(asking)
         try:
             await asyncio.wait([asking])
         finally:
+            if not asking.done() or asking.cancelled():  # the rotation outlives the pass: who is not given back is lost
+                self._plan.failed(ask, None, self._heard())
             asking.cancel()
             self._asking.discard(asking)
         return None if asking.cancelled() else asking.result()
@@ -279,7 +282,7 @@ class PoolPass:
         self.result.unasked = deque([left] if left else [])
 
 
-def _version(source: str, answer: QuoteAnswer, at: datetime) -> Version:
+def _version(source: str, answer: QuoteAnswer, at: datetime, *, vouches: bool = True) -> Version:
     quotes = {quote.ticker: quote for quote in answer.quotes}
     unsound = frozenset(quote.ticker for quote in answer.quotes if why_refused(quote, at=at) is not None)
-    return Version(source, quotes, missing=answer.missing, foreign=answer.foreign, unsound=unsound)
+    return Version(source, quotes, missing=answer.missing, foreign=answer.foreign, unsound=unsound, vouches=vouches)

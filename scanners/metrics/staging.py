@@ -14,7 +14,16 @@ from typing import Literal
 
 from market.quality import mixed_up
 from market.quotes import Quote
-from scanners.metrics.agreement import can_witness, contradicts_itself, has_moved, leaves_open, withholds, words
+from scanners.metrics.agreement import (
+    can_witness,
+    contradicts_itself,
+    has_moved,
+    is_alike,
+    is_strange,
+    leaves_open,
+    withholds,
+    words,
+)
 
 WITNESSES = 2
 SUPPORTERS = 2
@@ -26,13 +35,17 @@ Ruling = Literal["accepted", "witness", "elsewhere"]
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What one source said of a batch, or of a few tickers of it. `unsound`: those that cannot be, by their rules."""
+    """What one source said of a batch, or of a few tickers of it. `unsound`: those that cannot be, by their rules.
+
+    `vouches`: its word counts beside others; not that of an exit whose address is unknown: it may be another's.
+    """
 
     source: str
     quotes: Mapping[str, Quote]
     missing: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
     unsound: frozenset[str] = frozenset()
+    vouches: bool = True
 
 
 @dataclass(slots=True)
@@ -70,13 +83,15 @@ class Judgement:
 
 
 class Judge:
-    """Holds what the table knows. `trusted`: sources believed alone; `overruled`: tickers that the table has wrong."""
+    """Holds what the table knows. `trusted`: sources believed alone; `overruled`: tickers that the table has wrong;
+    `odd_ones`: those of which Yahoo's own numbers do not fit each other, as two sources have told alike."""
 
     def __init__(self, *, trusted: Collection[str], rng: random.Random) -> None:
         self._trusted, self._rng = frozenset(trusted), rng
         self._since: datetime | None = None
         self.known: Mapping[str, Quote] = {}
         self.overruled: set[str] = set()
+        self.odd_ones: set[str] = set()
         self.supporters = SUPPORTERS
 
     def begin(self, since: datetime, *, trusted: Collection[str]) -> None:
@@ -96,7 +111,9 @@ class Judge:
         for version in sorted(reversed(batch.versions), key=lambda each: len(self._odd(each))):
             others = [each for each in (*batch.versions, *batch.testimonies) if each.source != version.source]
             against = {each.source for each in others if words(each.quotes, version.quotes)["differ"]}
-            backed = {each.source for each in others if each.source not in against and _backs(each, version)}
+            backed = {
+                each.source for each in others if each.source not in against and each.vouches and _backs(each, version)
+            }
             odd = self._odd(version)
             is_mixed_up = mixed_up(len(odd), len(version.quotes))
             if version.source in self._trusted and not is_mixed_up:
@@ -111,6 +128,23 @@ class Judge:
             # One exit that testifies against a batch may be the liar: another is heard before it is fetched again.
             is_doubted |= bool(odd or doubting & self._trusted or doubting & whole or len(doubting) > 1)
         return Judgement(ruling="elsewhere" if is_doubted else "witness")
+
+    def strange(self, version: Version) -> dict[str, Quote]:
+        """Return the quotes of a version that another source is to be asked for first, though it is believed."""
+        if version.source in self._trusted:
+            return {}
+        return {
+            ticker: quote
+            for ticker, quote in version.quotes.items()
+            if ticker not in self.odd_ones and is_strange(quote, self.known.get(ticker))
+        }
+
+    def confirms(self, quote: Quote, first: Quote) -> bool:
+        """Whether a second source tells a ticker's numbers as strange as the first: then they are Yahoo's."""
+        if not is_alike(quote, first):
+            return False
+        self.odd_ones.add(quote.ticker)
+        return True
 
     def witnesses_of(self, batch: Batch) -> list[str]:
         """Return two random tickers of the newest version that another source can be held against.

@@ -132,7 +132,7 @@ async def test_rule_6_who_says_nothing_or_drips_is_left_within_the_budget(practi
         began_s = clock.monotonic_s()
         kinds = ("silent", "drip")
         with_client = [checker(client).ask(added(practice_market, kind)) for kind in kinds]
-        bare = [Probe(clock, refusal=LOOPBACK.refusal).ask(added(practice_market, kind)) for kind in kinds]
+        bare = [Probe(refusal=LOOPBACK.refusal).ask(added(practice_market, kind)) for kind in kinds]
         checked, probed = await asyncio.gather(asyncio.gather(*with_client), asyncio.gather(*bare))
     assert [*(each.cause for each in checked), *(each.cause for each in probed)] == [
         "timeout",
@@ -148,7 +148,7 @@ async def test_rule_7_an_address_that_is_refused_is_not_connected_to_even_late(p
     proxy, strict = added(practice_market, "good"), AddressFilter()
     async with CrowdClient(ca_path=practice_market.ca_file) as client:
         assert (await checker(client, strict).ask(proxy)).cause == "refused"
-    assert (await Probe(SystemClock(), refusal=strict.refusal).ask(proxy)).cause == "refused"
+    assert (await Probe(refusal=strict.refusal).ask(proxy)).cause == "refused"
     assert practice_market.connections(proxy=proxy.text) == []
 
 
@@ -157,7 +157,7 @@ async def test_rule_8_a_proxy_hears_the_host_and_nothing_of_ours(practice_market
         async with CrowdClient(ca_path=practice_market.ca_file) as client:
             with pytest.raises(NoAnswer):
                 await client.get(YAHOO, {"symbols": "AAPL"}, proxy=proxy.url, cookie="A3=secret")
-        await Probe(SystemClock(), refusal=LOOPBACK.refusal).ask(proxy)
+        await Probe(refusal=LOOPBACK.refusal).ask(proxy)
     assert len(heard) == 2
     for words in heard:
         assert words.startswith(b"CONNECT query1.finance.yahoo.com:443 HTTP/1.1\r\n")

@@ -301,8 +301,8 @@ async def test_what_a_few_roots_do_not_sign_is_asked_for_by_all_before_it_is_cal
     server: Upstream, other_trust: Trust, practice_trust: Trust
 ) -> None:
     """And from then on by all: the upstream has another root."""
-    roots = {"ca_path": other_trust.ca_path, "whole_ca_path": practice_trust.ca_path}
-    async with CrowdClient(**roots, keeps_connections=False) as few:
+    few_roots, all_roots = other_trust.ca_path, practice_trust.ca_path
+    async with CrowdClient(ca_path=few_roots, whole_ca_path=all_roots, keeps_connections=False) as few:
         for expected in (2, 3):
             assert (await few.get(URL, proxy=server.url)).status == 200
             assert len(server.connects) == expected

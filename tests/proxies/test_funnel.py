@@ -20,7 +20,7 @@ CLOCK = StillClock()
 
 
 def small(tools: Tools) -> Funnel:
-    return Funnel(Probe(CLOCK, refusal=LOOPBACK.refusal), tools.checker, CLOCK, probes=4, checks=2)
+    return Funnel(Probe(refusal=LOOPBACK.refusal), tools.checker, CLOCK, probes=4, checks=2)
 
 
 async def test_each_candidate_comes_out_once_and_the_good_ones_alone_are_asked_for_a_price(
@@ -81,9 +81,9 @@ class Stood:
     async def ask(self, address: Address, *, any_protocol: bool) -> Probed:
         self.asked += 1
         if self.asked > 1:
-            return Probed(cause="refused", protocol=address.protocol, latency_ms=1.0)
+            return Probed("refused", address.protocol)
         self._clock.at += timedelta(seconds=self._stall_s)
-        return Probed(cause="timeout", protocol=address.protocol, latency_ms=3000.0)
+        return Probed("timeout", address.protocol)
 
 
 @pytest.mark.parametrize(("stall_s", "cause"), [(0.2, "timeout"), (3.0, "refused")])

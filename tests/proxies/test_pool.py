@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +17,7 @@ from tests.fix_storage import NOON, StillClock
 
 FIRST, SECOND, THIRD = (Address("http", f"192.0.2.{number}", 8080) for number in (1, 2, 3))
 SAME_HOST = Address("socks5", "192.0.2.1", 1080)
+ROOT = Path(__file__).parents[2]
 HOUR = timedelta(hours=1)
 
 
@@ -109,6 +112,44 @@ def test_cookie_crumb_and_scores_survive_a_restart(table: Writer, url: str, engi
     again = open_reader_engine(url, service="again")
     assert pool.load(again) == [gold]
     again.dispose()
+
+
+RECORD_ON_AND_ON = """
+import sys
+from datetime import timedelta
+from core import logs
+from core.clock import SystemClock
+from proxies import pool
+from proxies.model import Address, Outcome
+from storage.engine import open_reader_engine
+from storage.writer import Writer
+clock = SystemClock()
+logs.configure(service="killed", level="error", style="json")
+writer = Writer.open(sys.argv[1], service="killed", origin="practice", clock=clock)
+engine = open_reader_engine(sys.argv[1], service="killed")
+crowd = [Address("http", f"192.0.2.{number}", 8080) for number in range(200)]
+pool.add(writer, dict.fromkeys(crowd, "https://a/"), at=clock.utc_now())
+for number in range(1, 100_000):
+    pool.record(writer, engine, [Outcome(address=each, cause="ok", at=clock.utc_now()) for each in crowd])
+    print(number, flush=True)
+"""
+
+
+def test_a_process_killed_while_it_records_leaves_whole_records_and_those_that_it_knew_of(database_url: str) -> None:
+    command = [sys.executable, "-c", RECORD_ON_AND_ON, database_url]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    told = [int(process.stdout.readline()) for _ in range(3)]
+    process.kill()
+    rest, _ = process.communicate(timeout=30)
+    told += [int(line) for line in rest.splitlines()]
+    reader = open_reader_engine(database_url, service="test")
+    counts = {member.ok for member in pool.load(reader)}
+    assert len(counts) == 1, "no half of a record"
+    assert counts.pop() >= told[-1]
+    with Writer.open(database_url, service="test", origin="practice", clock=StillClock()) as next_one:
+        assert len(pool.record(next_one, reader, [seen(FIRST, "ok", minutes=1)])) == 1
+    reader.dispose()
 
 
 def test_an_endless_cookie_is_not_kept(table: Writer, engine: Engine) -> None:

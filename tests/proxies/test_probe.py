@@ -5,7 +5,6 @@ import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from core.clock import SystemClock
 from proxies.addresses import AddressFilter
 from proxies.model import Address, Cause
 from proxies.probe import Probe
@@ -16,7 +15,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 def probe(budget_s: float = 3.0) -> Probe:
-    return Probe(SystemClock(), refusal=LOOPBACK.refusal, budget_s=budget_s)
+    return Probe(refusal=LOOPBACK.refusal, budget_s=budget_s)
 
 
 @asynccontextmanager
@@ -76,7 +75,7 @@ async def test_an_address_that_is_refused_gets_no_packet() -> None:
     async def serve(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         connections.append(1)
 
-    strict = Probe(SystemClock(), refusal=AddressFilter().refusal)
+    strict = Probe(refusal=AddressFilter().refusal)
     async with serving(serve) as address:
         assert (await strict.ask(address)).cause == "refused"
     assert connections == []

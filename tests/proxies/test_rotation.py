@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -54,6 +55,18 @@ def test_last_good_comes_before_never_tried_and_that_before_failed() -> None:
 
 def test_a_stranger_to_mint_through_comes_after_one_that_has_a_crumb() -> None:
     assert picked(holding(member(1, last_checked=None, crumb=""), member(2, last_error="reset"))) == 2
+
+
+def test_only_one_of_a_known_exit_is_picked_to_vouch() -> None:
+    unknown, known = member(1, exit_ip=None), member(2)
+    rotation = holding(unknown, known, rest_s=0.0)
+    rotation.started(known, now_s=0.0)
+    assert picked(rotation) == 1
+    assert rotation.pick(tried=(), now_s=0.0, waiting=0, vouching=True) is None
+    assert rotation.next_s(waiting=0, vouching=True) == math.inf
+    used(rotation, known, now_s=1.0)
+    found = rotation.pick(tried=(), now_s=9.0, waiting=0, vouching=True)
+    assert found is not None and found.address == known.address
 
 
 def test_the_least_recently_used_comes_first() -> None:

@@ -6,7 +6,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from market.quotes import Quote
-from scanners.metrics.agreement import can_witness, contradicts_itself, has_moved, leaves_open, withholds, word, words
+from scanners.metrics.agreement import (
+    can_witness,
+    contradicts_itself,
+    has_moved,
+    is_alike,
+    is_strange,
+    leaves_open,
+    withholds,
+    word,
+    words,
+)
 
 AT = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 QUOTE = Quote(
@@ -92,3 +102,51 @@ def test_a_price_without_its_previous_close_leaves_open_what_it_is() -> None:
     penny = replace(QUOTE, ticker="P", current_price=0.01, previous_close=0.01)
     blank, small = replace(QUOTE, ticker="B", previous_close=None), replace(QUOTE, ticker="S", previous_close=0.01)
     assert leaves_open([QUOTE, penny, blank, small]) == ["B", "S"]
+
+
+WHOLE = replace(
+    QUOTE,
+    market_cap=230.0 * 15_000_000_000,
+    earnings_per_share=6.59,
+    pe_ratio=34.9,  # 230 / 6.59 = 34.901
+    book_value=4.4,
+    price_to_book=52.27,
+    volume=40_000_000,
+    avg_volume_3mon=55_000_000,
+    bid_price=229.9,
+    ask_price=230.1,
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "strange"),
+    [
+        ({}, False),
+        ({"current_price": 233.5, "price_change": 5.5}, True),  # it adds up, but the ratios and the range say otherwise
+        ({"current_price": 228.0, "price_change": 0.0, "market_cap": None, "pe_ratio": None}, True),  # below its low
+        ({"market_cap": 3.519e12}, True),
+        ({"earnings_per_share": 6.72}, True),
+        ({"price_to_book": 53.4}, True),
+        ({"shares_outstanding": 15_300_000_000}, True),
+        ({"days_high": 229.0}, True),
+        ({"week_52_high": 230.4}, True),
+        ({"open_price": 233.0}, True),
+        ({"bid_price": 231.0}, True),
+        ({"volume": 39_000_000}, True),  # less than was traded before
+        ({"volume": 41_000_000}, False),
+        ({"avg_volume_3mon": 56_000_000}, True),
+        ({"forward_pe": 31.0}, False),  # nothing follows from it
+        ({"market_cap": None, "pe_ratio": None, "price_to_book": None, "bid_price": None}, False),
+    ],
+)
+def test_a_row_that_does_not_fit_itself_or_what_was_held_is_strange(changed: dict[str, float], strange: bool) -> None:
+    assert is_strange(replace(WHOLE, **changed), WHOLE) is strange  # type: ignore[arg-type]
+
+
+def test_what_two_sources_tell_as_strangely_is_alike() -> None:
+    """As of a company with two classes of shares, of which the market value counts both."""
+    two_classes = replace(WHOLE, market_cap=230.0 * 20_000_000_000)
+    later = replace(two_classes, current_price=230.5, price_time=AT + timedelta(seconds=40))
+    assert is_strange(two_classes, None)
+    assert is_alike(two_classes, later)
+    assert not is_alike(two_classes, WHOLE)

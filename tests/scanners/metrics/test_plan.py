@@ -113,6 +113,24 @@ def test_where_nothing_vouches_for_a_batch_two_exits_are_asked_for_two_tickers_o
     assert stage.plan.is_over
 
 
+def test_who_brought_one_batch_may_vouch_for_the_others() -> None:
+    """Else only those are left to be asked who have answered nobody yet: the dead."""
+    stage = Stage(exits=4, knows=False)
+    for ask in [stage.next() for _ in range(3)]:
+        assert stage.answer(ask) == []
+    accepted = []
+    for _ in range(10):
+        stage.now_s += 1.0
+        if (ask_ := stage.plan.next(now_s=stage.now_s)) is None:
+            continue
+        if exit_of(ask_) == "e3":
+            stage.fail(ask_)
+        else:
+            accepted += stage.answer(ask_)
+    assert len(accepted) == 3
+    assert stage.plan.is_over
+
+
 def test_the_direct_lane_vouches_for_staged_batches_where_it_may() -> None:
     stage = Stage(knows=False, direct=True)
     for ask in [stage.next() for _ in range(3)]:
@@ -257,3 +275,46 @@ def test_the_second_exit_that_tells_less_than_half_is_heard() -> None:
         stage.plan.answered(ask, Version(exit_of(ask), few, missing=missing), stage.heard())
         member = stage.plan.rotation.member(ask.member.address) if ask.member else None
         assert member is not None and (member.last_error == "foreign") is (expected == 0)
+
+
+STRANGE = replace(TRUE["T5"], current_price=20.0, market_cap=2100.0, shares_outstanding=100)
+
+
+def test_a_strange_ticker_is_not_written_before_another_exit_has_told_it() -> None:
+    stage = Stage(size=12)
+    first = stage.next()
+    (accepted,) = stage.answer(first, TRUE | {"T5": STRANGE})
+    assert set(accepted.version.quotes) == set(TICKERS) - {"T5"}
+    assert not stage.plan.is_over
+    again = stage.next()
+    assert (again.tickers, exit_of(again) != exit_of(first)) == (("T5",), True)
+    (accepted,) = stage.answer(again)
+    assert accepted.version.quotes == {"T5": TRUE["T5"]}
+    assert (stage.plan.withheld, stage.plan.is_over) == ({}, True)
+
+
+def test_what_two_exits_tell_as_strangely_is_written_and_not_doubted_again() -> None:
+    stage = Stage(size=12)
+    for expected in (set(TICKERS) - {"T5"}, {"T5"}):
+        assert not stage.plan.is_over
+        (accepted,) = stage.answer(stage.next(), TRUE | {"T5": STRANGE})
+        assert set(accepted.version.quotes) == expected
+    assert stage.plan.judge.odd_ones == {"T5"}
+    assert stage.plan.judge.strange(accepted.version) == {}
+
+
+def test_where_two_exits_tell_different_strange_numbers_none_is_written() -> None:
+    stage = Stage(size=12)
+    stage.answer(stage.next(), TRUE | {"T5": STRANGE})
+    assert not stage.plan.is_over
+    (accepted,) = stage.answer(stage.next(), TRUE | {"T5": replace(STRANGE, market_cap=2200.0)})
+    assert accepted.version.quotes == {}
+    assert (set(stage.plan.withheld), stage.plan.is_over) == ({"T5"}, True)
+
+
+def test_the_direct_lane_needs_no_second_word() -> None:
+    stage = Stage(size=12, direct=True)
+    ask = stage.plan.next_direct(now_s=300.0)
+    assert ask is not None
+    (accepted,) = stage.answer(ask, TRUE | {"T5": STRANGE})
+    assert set(accepted.version.quotes) == set(TICKERS)

@@ -8,16 +8,18 @@ from typing import Any
 
 import pytest
 
+from core.errors import RetryLater
 from proxies import pool
 from proxies.model import Address, Outcome, Protocol
 from proxies.rotation import Rotation
+from scanners import quote_cycle
 from scanners.context import run_scanner
 from scanners.metrics import work as metrics_work
 from scanners.metrics.work import work
 from simulator import testing
 from simulator.world import listings
 from storage.engine import open_reader_engine
-from tests.fix_scanners import ShiftedClock, Stage, staged
+from tests.fix_scanners import ShiftedClock, Stage, eventually, staged
 from tests.fix_simulator import StillClock
 
 PROTOCOLS: dict[str, Protocol] = {"http": "http", "socks4a": "socks4", "socks5": "socks5"}
@@ -186,3 +188,51 @@ async def test_an_exit_that_the_deadline_took_by_surprise_is_free_in_the_next_cy
     await once(crowded, cycle_deadline_s=0.5)
     later_s = crowded.clock.monotonic_s() + 3600.0
     assert len(rotation) == 2 and rotation.next_s(waiting=1) < later_s
+
+
+def askable(stage: Stage, rotation: Rotation) -> int:
+    """Return how many may be asked in another cycle, an hour later, side by side."""
+    rotation.begin(1000)
+    later_s, found = stage.clock.monotonic_s() + 3600.0, 0
+    while (member := rotation.pick(tried=(), now_s=later_s, waiting=1000)) is not None:
+        rotation.started(member, now_s=later_s)
+        found += 1
+    return found
+
+
+async def test_a_database_that_goes_away_in_mid_cycle_costs_no_exit(
+    crowded: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that were being asked when the cycle broke off are free for the next."""
+
+    def is_away(*_: object, **__: object) -> None:
+        raise RetryLater("is away")
+
+    crowded.market.add_proxies("good", 2)
+    crowded.market.add_proxies("silent", 3)
+    fill(crowded)
+    rotation = Rotation(rest_s=0.0)
+    monkeypatch.setattr(metrics_work, "Rotation", lambda rest_s: rotation)
+    monkeypatch.setattr(quote_cycle, "write_quotes", is_away)
+    with pytest.raises(RetryLater, match="is away"):
+        await once(crowded, batch_size=3)
+    assert askable(crowded, rotation) == len(rotation) >= 2
+
+
+async def test_a_stop_in_mid_cycle_keeps_what_has_come(crowded: Stage) -> None:
+    """As when the settings change: the process is ended and begins anew."""
+    crowded.market.add_proxies("good", 3)
+    crowded.market.add_proxies("silent", 3)
+    fill(crowded)
+    context = crowded.context("metrics", metrics={"direct": "fallback", "rest_s": 0.2, "batch_size": 3}, proxies=OWN)
+    async with crowded.at_work(context, work) as scanner:
+        await eventually(lambda: crowded.stocks("metrics_updated_at IS NOT NULL"))
+        assert await scanner.stop() is None
+    (run,) = crowded.runs("metrics")
+    written = crowded.stocks("metrics_updated_at IS NOT NULL")
+    assert (run["status"], run["updated"]) == ("partial", len(written))
+    assert 0 < len(written) < 60
+    assert any(row["ok"] > 1 for row in crowded.rows("SELECT ok FROM proxy")), "what came of them is handed back"
+    assert wrong(crowded) == []
+    again = await once(crowded)
+    assert (again["status"], again["updated"]) == ("complete", 60)

@@ -49,6 +49,12 @@ def test_among_exits_alone_two_others_must_agree() -> None:
     assert (found.ruling, found.believed) == ("accepted", frozenset({"a", "b", "c"}))
 
 
+def test_an_exit_whose_address_is_unknown_cannot_vouch() -> None:
+    """It may be the same one by another name."""
+    one, two = said("b", TRUE, "T1", "T2"), replace(said("c", TRUE, "T4", "T5"), vouches=False)
+    assert judge(said("a", TRUE), testimonies=(one, two)).ruling == "witness"
+
+
 def test_a_testimony_of_one_ticker_is_not_enough() -> None:
     assert judge(said("a", TRUE), testimonies=(said("direct", TRUE, "T1"),)).ruling == "witness"
 
