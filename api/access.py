@@ -60,6 +60,8 @@ class Access:
         problem = scope["state"].get("problem")
         if problem is None or problem.status == 500:  # a fault of ours is in the log already
             return
+        if status == 429:
+            self._traffic.limited[problem.extra.get("scope", problem.code)] += 1
         log.info(
             "request_refused",
             method=method,

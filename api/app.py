@@ -29,6 +29,7 @@ from api.handlers.market import cells_now, coverage_now
 from api.hosts import Hosts
 from api.idempotency import Idempotency
 from api.kept import Kept
+from api.metrics_look import Look
 from api.problems import Problem, answer_error, problem_response
 from api.route import mount
 from api.routes import ROUTES
@@ -63,15 +64,17 @@ def build_context(settings: Settings, clock: Clock) -> Context:
     accounts, tickets = Accounts(database, tokens, clock), Tickets()
     hosts = Hosts(settings.api.allowed_hosts, settings.api.cors_origins)
     book, control, hub = Book(database, clock), Control(state_dir, clock), Hub()
+    calendar, traffic = build_calendar(settings.market, read=read_text), Traffic()
+    doors = Doors(accounts, settings, clock)
     under_way = UnderWay(database, state_dir, clock, enabled=settings.screener.enabled)
     return Context(
         settings=settings,
         clock=clock,
-        calendar=build_calendar(settings.market, read=read_text),
+        calendar=calendar,
         database=database,
         book=book,
         control=control,
-        traffic=Traffic(),
+        traffic=traffic,
         under_way=under_way,
         coverage=Kept(partial(coverage_now, database, clock), age_s=WHOLE_TABLE_S, clock=clock),
         cells=Kept(partial(cells_now, database, clock), age_s=WHOLE_TABLE_S, clock=clock),
@@ -82,7 +85,16 @@ def build_context(settings: Settings, clock: Clock) -> Context:
         hub=hub,
         rows=QuoteRows(book),
         sources=Sources(hub, book, database, control, under_way.bell, clock),
-        doors=Doors(accounts, settings, clock),
+        doors=doors,
+        look=Look(
+            settings,
+            clock,
+            calendar=calendar,
+            control=control,
+            database=database,
+            traffic=traffic,
+            doors=doors,
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from api.book import Book
 from api.control import Control
 from api.hosts import Hosts
 from api.kept import Kept
+from api.metrics_look import Look
 from api.sql import Database
 from api.streams.doors import Doors
 from api.streams.hub import Hub
@@ -45,6 +46,7 @@ class Context:
     rows: QuoteRows
     sources: Sources
     doors: Doors
+    look: Look
 
 
 def context_of(connection: HTTPConnection) -> Context:

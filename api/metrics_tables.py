@@ -23,6 +23,8 @@ from storage.schema import audit_log, scanner_event, scanner_run, scans, signals
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 LATE = timedelta(minutes=10)
 """So much later than its time a row may come: the recorder waits for a database that is away."""
+NOW = timedelta(minutes=3)
+"""So long what a cycle of a minute says of its connections is true."""
 BOUNDS_S: Mapping[str, Sequence[int]] = {
     "price": (60, 120, 300),
     "metrics": (600, 1200, 3600),
@@ -84,13 +86,17 @@ class Tables:
                 for row in fresh.rows(connection):
                     add(row)
             self._now = []
-            self._see_cycles(connection)
+            self._see_cycles(connection, now)
             self._see_tickers(connection, now)
             running = select(func.count()).where(scans.c.status == "running")
             self._see("stocks_scans_running", connection.execute(running).scalar_one())
         if proxies := count_proxies(engine):
             for state in PROXY_STATES:
                 self._see("stocks_proxies", proxies[state], state=state)
+
+    def forget_now(self) -> None:
+        """Say nothing of what is now: it cannot be seen."""
+        self._now = []
 
     def put(self, sheet: Sheet) -> None:
         for name, value, labels in self._now:
@@ -167,17 +173,18 @@ class Tables:
         labels = {"pattern": row.pattern or "", "direction": row.direction or ""}
         self._count("stocks_signals_total", 1, **labels)
 
-    def _see_cycles(self, connection: Connection) -> None:
+    def _see_cycles(self, connection: Connection, now: datetime) -> None:
         run = scanner_run.c
         complete = select(run.scanner, func.max(run.finished_at)).where(run.status == "complete").group_by(run.scanner)
         for scanner, at in connection.execute(complete):
             self._see("stocks_scanner_cycle_last_success_timestamp_seconds", at.timestamp(), scanner=scanner)
         newest = select(func.max(run.id)).where(run.finished_at.is_not(None)).group_by(run.scanner)
-        last = select(run.scanner, run.updated, run.expected, run.detail).where(run.id.in_(newest))
-        for scanner, updated, expected, detail in connection.execute(last):
+        columns = (run.scanner, run.finished_at, run.updated, run.expected, run.detail)
+        for scanner, at, updated, expected, detail in connection.execute(select(*columns).where(run.id.in_(newest))):
             ratio = (updated or 0) / expected if expected else None
             self._see("stocks_scanner_cycle_success_ratio", ratio, scanner=scanner)
-            self._see_stream((detail or {}).get("stream", {}))
+            if now - at < NOW:
+                self._see_stream((detail or {}).get("stream", {}))
 
     def _see_stream(self, stream: Mapping[str, int]) -> None:
         for shard in range(stream.get("connections", 0)):

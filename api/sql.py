@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from sqlalchemy import Boolean, Column, ColumnElement, Date, Engine, Select, and
 
 from api.answers import encode
 from api.problems import Problem
+from api.traffic import Durations
 from core.clock import Clock
+from core.errors import TickerdError
 from storage.reader import Reader
 from storage.schema import LARGEST_WHOLE, UtcTime
 from storage.writer import Writer
@@ -29,7 +32,7 @@ SERVICE = "api"
 
 
 class Database:
-    """`reader`: for whoever follows the changes."""
+    """`reader`: for whoever follows the changes. `writes`, `errors`: by kind, for the metrics."""
 
     def __init__(self, url: str, clock: Clock) -> None:
         """FixByHand if the database is absent or its schema is not this program's."""
@@ -38,14 +41,26 @@ class Database:
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="read")
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="write")
         self._writer: Writer | None = None
+        self.writes = Durations()
+        self.errors: Counter[str] = Counter()
 
     async def read(self, work: Callable[[Engine], T]) -> T:
         """Return what `work` reads, in the reading thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._reading, lambda: work(self.reader.engine()))
+        return await self._counted(self._reading, lambda: work(self.reader.engine()))
 
     async def write(self, work: Callable[[Writer], T]) -> T:
         """Return what `work` gives, in the writing thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._writing, lambda: work(self._own_writer()))
+        begun_s = self._clock.monotonic_s()
+        done = await self._counted(self._writing, lambda: work(self._own_writer()))
+        self.writes.add(self._clock.monotonic_s() - begun_s)
+        return done
+
+    async def _counted(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(thread, work)
+        except TickerdError as error:
+            self.errors[type(error).__name__] += 1
+            raise
 
     def _own_writer(self) -> Writer:
         if self._writer is None:

@@ -28,11 +28,12 @@ class Durations:
 
 
 class Traffic:
-    """`requests`: by (method, route, status); `durations`: by (method, route)."""
+    """`requests`: by (method, route, status); `durations`: by (method, route); `limited`: 429 by whose limit."""
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self.durations: dict[tuple[str, str], Durations] = {}
+        self.limited: Counter[str] = Counter()
         self.under_way = 0
 
     def note(self, method: str, route: str, status: int, duration_s: float) -> None:

@@ -7,7 +7,7 @@ import os
 
 import click
 
-from cli.common import load, with_config
+from cli.common import json_option, load, with_config
 from core import logs
 from core.errors import EXIT_DONE
 from core.notify import Notifier
@@ -16,8 +16,9 @@ from core.settings import Settings
 
 
 @click.command(short_help="Serve the HTTP API, without the orchestrator.")
+@json_option("Log in JSON lines, whatever `[logging] format` says.")
 @with_config
-def api(config_file: str | None) -> int:
+def api(config_file: str | None, as_json: bool) -> int:
     """Serve the HTTP API, without the orchestrator, until Ctrl-C.
 
     The table, scans and signals are there; what needs the orchestrator answers 503. `tickerd run` serves it by itself
@@ -28,7 +29,8 @@ def api(config_file: str | None) -> int:
     loaded = load(config_file)
     if loaded.file is not None:
         os.environ["TICKERD_CONFIG"] = str(loaded.file)  # what the API changes is in this file
-    logs.configure(service=SERVICE, level=loaded.settings.logging.level, style=loaded.settings.logging.format)
+    logging = loaded.settings.logging
+    logs.configure(service=SERVICE, level=logging.level, style="json" if as_json else logging.format)
     run_loop(_serve(loaded.settings), loop_factory())
     return EXIT_DONE
 

@@ -11,8 +11,8 @@ from tests.fix_cli import COMMAND, clean_environ, tickerd
 
 def test_the_api_serves_by_itself_and_ends_when_asked(sqlite_template: Path, tmp_path: Path) -> None:
     new_folder(sqlite_template, tmp_path)
-    (tmp_path / "config.toml").write_text('[api]\nport = 0\nauth = false\n[logging]\nformat = "json"\n')
-    command = [str(COMMAND), "api"]
+    (tmp_path / "config.toml").write_text('[api]\nport = 0\nauth = false\n[logging]\nformat = "text"\n')
+    command = [str(COMMAND), "api", "--json"]
     with subprocess.Popen(command, cwd=tmp_path, env=clean_environ(), stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         started = next(line for line in server.stderr if "api_started" in line)
