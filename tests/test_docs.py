@@ -17,19 +17,6 @@ from storage.schema import METADATA, VIEWS
 
 ROOT = Path(__file__).parent.parent
 PRODUCT = re.findall(r"^PARTS := (.*)$", (ROOT / "Makefile").read_text(), re.M)[0].split()
-    "core",
-    "net",
-    "market",
-    "yahoo",
-    "storage",
-    "proxies",
-    "scanners",
-    "screener",
-    "daemon",
-    "api",
-    "cli",
-    "simulator",
-]
 LEVELS = {"debug", "info", "warning", "error", "exception"}
 STATE_CHANGE = re.compile(r"(scanner|breaker)_[a-z]+")
 WITHOUT_DEFAULT = {"database.auto_upgrade", "api.secret"}
