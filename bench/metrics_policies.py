@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 from bench.metrics_model import Proxy, World
 from market.quotes import Quote
@@ -33,7 +34,7 @@ FUND_EACH = 3
 def _true(ticker: str, number: int) -> Quote:
     close = 10.0 + number
     price, shares = close + 0.1, 1_000_000 + 1000 * number
-    company: dict[str, float] = {
+    company: dict[str, Any] = {
         "shares_outstanding": shares,
         "market_cap": shares * price,
         "earnings_per_share": close / 20,
