@@ -380,8 +380,6 @@ class Coming:
 
     def find(self, writer: Writer, folder: Path) -> None:
         """Be the scan's engine: five results twenty times a second until all tries are done, then its end."""
-        clock = SystemClock()
-        scans.begin(writer, RESUMED, {}, name=None, at=clock.utc_now())
         while not self.are_over.wait(0.05):
             first = len(self.found) + 1
             fresh = [{"seq": seq, "ticker": f"T{seq}"} | RESULT for seq in range(first, first + 5)]
@@ -389,7 +387,7 @@ class Coming:
             scans.note_progress(writer, RESUMED, {"scan_id": RESUMED, "overall_progress": float(first)}, fresh)
             ring(folder / "api.bell")
         ended = scans.Ended(status="complete", values={}, results=self.found, errors=[])
-        scans.end(writer, RESUMED, ended, at=clock.utc_now())
+        scans.end(writer, RESUMED, ended, at=SystemClock().utc_now())
 
 
 RESUMED = "scan_resumed"
@@ -406,6 +404,7 @@ def resumed() -> dict[str, float]:
             running(folder) as server,
             Writer.open(url, service="bench", origin=None, clock=SystemClock()) as writer,
         ):
+            scans.begin(writer, RESUMED, {}, name=None, at=SystemClock().utc_now())
             coming = Coming(server.port, tries=1000)
             threads = [threading.Thread(target=coming.client, args=(seed,)) for seed in range(10)]
             for one in threads:

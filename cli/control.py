@@ -13,8 +13,20 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cli.common import age_text, coverage_table, json_bytes, load, plain_table, print_json, show, state_dir, with_both
-from core.clock import pause
+from cli.common import (
+    age_text,
+    coverage_table,
+    json_bytes,
+    load,
+    open_table,
+    plain_table,
+    print_json,
+    show,
+    state_dir,
+    with_both,
+)
+from core.clock import SystemClock, pause
+from core.config import Loaded
 from core.errors import EXIT_DONE, EXIT_FAILED, TickerdError
 from daemon.client import ask
 from daemon.status import all_wanted_run
@@ -25,18 +37,42 @@ GROUPS = ("price", "metrics", "daily")
 
 @click.command(short_help="Show what runs and how fresh the table is.")
 @click.option("--watch", is_flag=True, help="Keep showing it, once a second, until Ctrl-C.")
+@click.option("--prometheus", is_flag=True, help="Print metrics in Prometheus' text format.")
 @with_both
-def status(watch: bool, config_file: str | None, as_json: bool) -> int:
+def status(watch: bool, prometheus: bool, config_file: str | None, as_json: bool) -> int:
     """Show what runs and how fresh the table is. Exit 0: all wanted processes run; 1: one does not; 3: not running."""
-    folder = state_dir(load(config_file))
+    loaded = load(config_file)
+    folder = state_dir(loaded)
     if watch:
         return _watch(folder)
     document = ask(folder, {"command": "status"})
     if as_json:
         print_json(document)
+    elif prometheus:
+        _print_metrics(loaded, document)
     else:
         show(_screen(document))
     return EXIT_DONE if all_wanted_run(document) else EXIT_FAILED
+
+
+def _print_metrics(loaded: Loaded, document: Mapping[str, Any]) -> None:
+    """Print what /metrics tells of all but the API's own process; its counters count what is kept."""
+    from api.metrics import Sheet  # here, so that `tickerd status` imports no database
+    from api.metrics_logs import Logs
+    from api.metrics_status import put_status
+    from api.metrics_tables import Tables
+
+    sheet, now = Sheet(), SystemClock().utc_now()
+    put_status(sheet, document, now=now)
+    logs, tables = Logs(Path(loaded.settings.logging.dir)), Tables()
+    logs.read()
+    logs.put(sheet)
+    try:
+        tables.read(open_table(loaded), now)
+        tables.put(sheet)
+    except TickerdError as error:
+        click.echo(f"without what the database tells: {error}", err=True)
+    click.echo(sheet.text(), nl=False)
 
 
 def _watch(folder: Path) -> int:

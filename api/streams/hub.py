@@ -113,11 +113,12 @@ class Numbered(Channel):
         self.floor = self.newest = newest
 
     def add(self, messages: Iterable[Message]) -> None:
-        """Add messages with growing numbers and wake the listeners."""
+        """Add messages with growing numbers and wake the listeners; those that two have read at once are added once."""
         before = self.newest
         for message in messages:
-            self._kept.append(message)
-            self.newest = message.seq
+            if message.seq > self.newest:
+                self._kept.append(message)
+                self.newest = message.seq
         while len(self._kept) > KEPT:
             self.floor = self._kept.popleft().seq
         if self.newest > before:

@@ -97,9 +97,7 @@ def scanned(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.mark.parametrize("line", SEEDS.strip().splitlines())
 def test_each_metric_of_the_earlier_scanners_is_there_after_one_scan(scanned: RunningApi, line: str) -> None:
     _, _, name = line.split()
-    with scanned.socket("/ws/market-data") as socket:
-        socket.recv()
-        found = seen(scanned)
+    found = seen(scanned)
     assert any(sample.split("{")[0] in (name, f"{name}_count") for sample in found), name
 
 
@@ -152,11 +150,8 @@ def test_without_an_orchestrator_and_without_a_database_it_tells_the_rest(
         (folder / "tickerd.db").rename(folder / "away.db")
         api.do(api.context.clock.sleep(LOOK_S))
         found = seen(api)
-        assert (
-            found['stocks_db_errors_total{kind="RetryLater"}']
-            + sum(value for name, value in found.items() if name.startswith("stocks_db_errors_total"))
-            > 0
-        )
+        failed = [value for name, value in found.items() if name.startswith("stocks_db_errors_total")]
+        assert sum(failed) >= 1
         assert 'stocks_tickers{state="active"}' not in found
         assert found['stocks_scans_total{outcome="complete"}'] == 0
         (folder / "away.db").rename(folder / "tickerd.db")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from cli.common import show
 from cli.control import _screen
@@ -58,6 +59,15 @@ def test_nobody_there_is_exit_3_for_each_command(here: Run) -> None:
         ("reload",),
     ):
         here(*words).fails(3, ".tickerd/control.sock: no orchestrator answers; start it with `tickerd run`")
+
+
+def test_status_tells_metrics_too(daemon: Daemon) -> None:
+    ended = ask(daemon, "status", "--prometheus")
+    families = {family.name: family for family in text_string_to_metric_families(ended.out)}
+    up = {sample.labels["scanner"]: sample.value for sample in families["stocks_scanner_up"].samples}
+    assert (ended.code, up["recorder"]) == (0, 1)
+    assert families["stocks_control_up"].samples[0].value == 1
+    assert families["stocks_log_messages"].samples
 
 
 def test_the_status_document_has_the_promised_keys(daemon: Daemon) -> None:

@@ -71,6 +71,14 @@ def test_numbered_messages_come_in_their_order_from_where_one_is() -> None:
     assert (ear.woken, channel.newest) == (1, 9)
 
 
+def test_what_two_have_read_at_once_is_told_once() -> None:
+    channel = Numbered()
+    for _ in range(2):
+        channel.add(messages(1, 2))
+    channel.add(messages(2, 3))
+    assert numbers(channel.after(0, most=9)) == [1, 2, 3]
+
+
 def test_what_is_no_longer_at_hand_is_said_to_be_in_sql() -> None:
     channel = Numbered()
     channel.begin(7)
