@@ -33,7 +33,7 @@ def universe() -> None:
     """The list of tickers that are kept fresh."""
 
 
-@universe.command("list")
+@universe.command("list", short_help="List the tickers that are kept fresh.")
 @with_both
 def list_tickers(config_file: str | None, as_json: bool) -> None:
     """List the tickers that the table keeps fresh, and since when one is missing from the sources."""

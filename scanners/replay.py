@@ -16,6 +16,7 @@ from market.quotes import Quote
 from market.sessions import Calendar, Session
 from net.client import Answer
 from scanners.prices.book import PriceBook, Seen, sessions_at
+from scanners.sweep import kind_of
 from storage.prices import PriceRow
 from yahoo.quote import URL
 from yahoo.session import quotes_of
@@ -92,7 +93,7 @@ class Replay:
         try:
             found = quotes_of(answer, asked=asked, at=record.at)
         except RetryLater as error:
-            self._refuse("", type(error).__name__)
+            self._refuse("", kind_of(error))
             return
         self.answers.update(quotes=len(found.quotes), missing=len(found.missing), foreign=len(found.foreign))
         for quote in found.quotes:

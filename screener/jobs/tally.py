@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Sequence
+from itertools import compress
 from typing import Any
 
-from screener.jobs.priority import TIERS
+from screener.jobs import priority
 
 
 class Tally:
@@ -39,12 +40,6 @@ class Tally:
 
 def tiers(hits: Sequence[bool], total: int) -> dict[str, dict[str, int]]:
     """Return how many of each tier were scanned and gave a signal."""
-    found: dict[str, dict[str, int]] = {}
-    reached, first = 0.0, 0
-    for tier, share in TIERS:
-        reached += share * total
-        behind = math.ceil(reached - 0.5)  # the first place that `priority.tiers` gives to the next one
-        scanned = hits[first:behind]
-        found[tier] = {"scanned": len(scanned), "signals": sum(scanned)}
-        first = behind
-    return found
+    of_place = priority.tiers(total)[: len(hits)]
+    scanned, signals = Counter(of_place), Counter(compress(of_place, hits))
+    return {tier: {"scanned": scanned[tier], "signals": signals[tier]} for tier, _ in priority.TIERS}

@@ -86,11 +86,11 @@ def test_the_text_shows_the_same_in_lines(here: Run, tmp_path: Path) -> None:
 
 
 def test_passwords_are_never_shown(here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://me:secret@db/x")
-    monkeypatch.setenv("TICKERD_NETWORK__PROXY", "http://me:secret@proxy:3128")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me:hunter2@db/x")
+    monkeypatch.setenv("TICKERD_NETWORK__PROXY", "http://me:hunter2@proxy:3128")
 
     for as_json in ((), ("--json",)):
         shown = here("config", "show", *as_json).out
-        assert "secret" not in shown
+        assert "hunter2" not in shown
         assert "postgresql+psycopg://me:***@db/x" in shown
         assert "http://me:***@proxy:3128" in shown

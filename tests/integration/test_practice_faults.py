@@ -296,6 +296,17 @@ async def sees_cut(market: PracticeMarket, curl: Curl) -> None:
 
 
 @seen(HTTP_LOOKS)
+async def sees_hollow(market: PracticeMarket, curl: Curl) -> None:
+    market.fault("hollow", what="times")
+    (chart,) = (await curl.get("/v8/finance/chart/AAPL?range=5d&interval=1d")).json()["chart"]["result"]
+    assert None in chart["timestamp"]
+    market.clear()
+    market.fault("hollow", what="modules")
+    page = await curl.get(f"/v10/finance/quoteSummary/AAPL?modules=price&crumb={curl.crumb}")
+    assert page.json()["quoteSummary"]["result"] == [{"price": {}}]
+
+
+@seen(HTTP_LOOKS)
 async def sees_html(market: PracticeMarket, curl: Curl) -> None:
     market.fault("html")
     page = await curl.quote("AAPL")

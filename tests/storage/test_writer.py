@@ -252,12 +252,15 @@ writer.close()
 @pytest.fixture
 def thousand_url(database_url: str) -> Iterator[str]:
     with open_writer(database_url, origin=None) as writer:
-        rows = [{"ticker": f"T{i:04d}", "at": None, "seq": 0} | dict.fromkeys(FACTS) for i in range(1000)]
+        rows = [
+            {"ticker": f"T{i:04d}", "at": None, "seq": 0} | dict.fromkeys(FACTS) | {"listed_by": "user"}
+            for i in range(1000)
+        ]
         writer.run(lambda tx: tx.execute_many("put_listing", rows), source="universe")
     yield database_url
 
 
-FACTS = ("company_name", "exchange", "quote_type", "sector", "industry")
+FACTS = ("company_name", "exchange", "quote_type", "security_type", "sector", "industry")
 
 
 def start(url: str, name: str, flushes: int) -> subprocess.Popen[str]:
