@@ -70,7 +70,7 @@ function Card({ name, live, last, log }) {
   const isLate = run && target && run.took_s > SLACK * target;
   const elapsed = live ? (Date.now() - live.heardAt) / 1000 : 0;
   return html`<article class="panel card">
-    <h2>${NAMES[name]} <small>${target ? `in ${duration(target)}` : TARGETS[name]}</small> <${Pill} state=${each.state} title=${each.reason} /></h2>
+    <h2>${NAMES[name]} <small>${target ? `within ${duration(target)}` : TARGETS[name]}</small> <${Pill} state=${each.state} title=${each.reason} /></h2>
     ${each.reason && each.state !== "running" && html`<p class="hint">${each.reason}</p>`}
     <${Progress} told=${each.progress} />
     <dl>
