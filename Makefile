@@ -6,7 +6,8 @@ SETUP := $(VENV)/.ready
 DEV_SETUP := $(VENV)/.dev-ready
 WORKERS ?= $(shell expr 2 \* $$(nproc 2>/dev/null || echo 2))
 
-BENCHES ?= processes simulator storage flight stream supervisor metrics proxies proxies_harvest scan scan_patterns scan_backtest scan_cube
+BENCHES ?= processes simulator storage flight stream supervisor metrics proxies proxies_harvest daily daily_truth \
+    scan scan_progress scan_priority scan_patterns scan_backtest scan_cube api api_streams api_fuzz
 PARTS := core net market yahoo storage proxies scanners screener daemon api cli simulator
 
 .DEFAULT_GOAL := help
