@@ -128,7 +128,7 @@ def cold(bars: Bars, runs: int) -> dict[str, float]:
     """
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        save.write(Path(folder), Cube(bars=bars, marks=np.zeros(bars.width, MARK), seq=1))
+        save.write(Path(folder), Cube(bars=bars, marks=np.zeros(bars.width, MARK), write="1"))
         command = [sys.executable, "-m", "bench.scan_cold", folder, "fields"]
         for _ in range(2 * runs):
             bare_s, bare_cpu_s, _ = spawned([sys.executable, "-c", "import numpy"])

@@ -147,8 +147,12 @@ def _run(
         else:
             with _writer(loaded.settings) as writer:
                 scans.begin(writer, scan_id, msgspec.to_builtins(request), name=None, at=now)
-                outcome = service.run(request, scan_id=scan_id, load=market)
-                service.keep(writer, scan_id, request, outcome)
+                try:
+                    outcome = service.run(request, scan_id=scan_id, load=market)
+                    service.keep(writer, scan_id, request, outcome)
+                except BaseException as error:  # also of a person who waits no longer
+                    service.keep_failure(writer, scan_id, error)
+                    raise
     except ExpressionError as error:
         point_out(error)
         raise
@@ -323,7 +327,8 @@ def saved(config_file: str | None, as_json: bool) -> None:
     table = plain_table("name", "runs", "last run", last="expression")
     for row in rows:
         last = f"{row['last_run_at']:%m-%d %H:%M}" if row["last_run_at"] else "never"
-        table.add_row(row["name"], row["schedule"] or "by hand", last, row["request"].get("expression", ""))
+        asked = row["request"].get("expression", "") if isinstance(row["request"], dict) else str(row["request"])
+        table.add_row(row["name"], row["schedule"] or "by hand", last, asked)
     show([table])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -73,7 +74,8 @@ def columns_of(rows: Rows) -> list[str]:
 def write_file(folder: Path, scan_id: str, form: str, about: Mapping[str, Any], results: Rows) -> Path:
     """Write `FOLDER/SCAN.FORM`; a reader sees all of it or nothing. RetryLater or FixByHand if that cannot be."""
     content = FORMATS[form](about, results)
-    file = make_folder(folder) / f"{scan_id}.{form}"
+    name = re.sub(r"[^\w.-]", "_", scan_id)  # whoever asked gave it: it leads to no other folder
+    file = make_folder(folder) / f"{name}.{form}"
     with writing(file):
         write_atomic(file, content)
     return file

@@ -69,7 +69,7 @@ class Service:
         screener = self.settings.screener
         self.streams = Streams(most=screener.max_concurrent_streams, keep_s=screener.stream_timeout_s)
         self.running: dict[str, Running] = {}
-        self._lock, self._stopping = threading.Lock(), threading.Event()
+        self._lock, self.stopping = threading.Lock(), threading.Event()
         self._rates_file = Path(self.settings.state.dir) / RATES
         self._rates_day = 0
         self.rates |= kept.known(self._rates_file)
@@ -89,7 +89,7 @@ class Service:
         running = Running(Scan(scan_id, request, load, self._tools, out), out)
         with self._lock:
             self.running[scan_id] = running
-            if self._stopping.is_set():
+            if self.stopping.is_set():
                 running.scan.cancel()
         log.info("scan_started", scan_id=scan_id, expression=request.whole_text())
         try:
@@ -117,12 +117,12 @@ class Service:
         market = self.store.closed()
         if market.tickers and market.bars.newest_day != self._rates_day:
             with suppress(Stopped):  # the next process computes them
-                self.rates |= kept.current(self._rates_file, market.bars, stopped=self._stopping.is_set)
+                self.rates |= kept.current(self._rates_file, market.bars, stopped=self.stopping.is_set)
                 self._rates_day = market.bars.newest_day
 
     def stop(self) -> None:
         """Have all that runs here end at its next block or fetch."""
-        self._stopping.set()
+        self.stopping.set()
         self.store.stop()
         with self._lock:
             for running in self.running.values():
@@ -148,6 +148,13 @@ class Service:
             results=outcome.results,
             errors=outcome.errors,
         )
+        scans.end(writer, scan_id, ended, at=self.clock.utc_now())
+
+    def keep_failure(self, writer: Writer, scan_id: str, error: BaseException) -> None:
+        """Keep that a scan could not be run, or not be kept, and why."""
+        said = error.pointed() if hasattr(error, "pointed") else str(error) or repr(error)
+        failure = {"stage": "universe_loading", "ticker": None, "error": str(error) or repr(error)}
+        ended = scans.Ended(status="failed", values={"error": said}, results=[], errors=[failure])
         scans.end(writer, scan_id, ended, at=self.clock.utc_now())
 
     def _memory(self, tickers: Sequence[str]) -> score.Past:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from core.errors import RetryLater
 from core.files import read_text
 from core.logs import get_logger
 from core.settings import Settings
-from market.eastern import local_date
+from market.eastern import daily_to_utc, local_date
 from market.sessions import Session, build_calendar
 from screener import intraday
 from screener.cube import build, files
@@ -44,6 +44,8 @@ from storage.schema_version import require_current
 log = get_logger(__name__)
 
 CUBE, MINUTES = "cube", "minute_bars"
+COLUMNS_FOR_S = 1.0
+"""Scans of one second share what was read of the table."""
 NOT_FIELDS = ("id", "change_seq")
 OF_THEIR_OWN = tuple(name for name in PATTERNS if name not in DAILY)
 """Patterns that daily bars cannot tell."""
@@ -78,6 +80,7 @@ class Table:
     def __init__(self, engine: Engine, now: datetime, zone_name: str, *, minutes: Path) -> None:
         """`minutes`: the folder of minute bars, if some are kept."""
         self._engine, self._now, self._today = engine, now, local_date(now, zone_name)
+        self._today_s = (now - daily_to_utc(self._today, time.min, zone_name)).total_seconds()
         self._minutes = minutes
 
     @property
@@ -100,9 +103,11 @@ class Table:
         if PATTERNS[name].needs == "minute bars":
             bars = intraday.minute_bars(self._minutes, tickers, self._today)
         else:
-            price, close = (self.read([column], tickers)[column].numbers for column in (PRE_MARKET, "current_price"))
-            assert price is not None and close is not None
-            bars = intraday.premarket_bars(tickers, price, close)
+            found = self.read((PRE_MARKET, "current_price", "price_time"), tickers)
+            price, close, traded_s = (column.numbers for column in found.values())
+            assert price is not None and close is not None and traded_s is not None
+            # Once the session has a price of its own, the one before the open is behind it.
+            bars = intraday.premarket_bars(tickers, np.where(traded_s < self._today_s, np.nan, price), close)
         return Column(FIELDS[name], numbers=intraday.signs(name, bars))
 
     def _column(self, field: Field, values: Sequence[Any]) -> Column:
@@ -150,7 +155,8 @@ class Store:
         self._lock = threading.Lock()
         self._cube: files.Cube | None = None
         self._closed: Market | None = None
-        self._state: State | None = None
+        self._columns_at_s = 0.0
+        self._state: tuple[Bars, State] | None = None
         self._heard: Heard | None = None
         self._stopping = threading.Event()
 
@@ -167,12 +173,18 @@ class Store:
             return int(connection.exec_driver_sql(query("newest_seq", self.engine.dialect.name)).scalar_one() or 0)
 
     def closed(self) -> Market:
-        """Return the market of completed bars; the same one while no bar was written."""
+        """Return the market of completed bars, with columns of now; what was computed stays while no bar is written."""
+        now_s = self._clock.monotonic_s()
         with self._lock:
-            seq = bar_rows.bars_seq(self.engine)
-            if self._closed is None or self._cube is None or self._cube.seq != seq:
+            write = bar_rows.bars_write(self.engine)
+            if self._closed is None or self._cube is None or self._cube.write != write:
                 self._cube = self._current()
-                self._closed, self._state = self._market(self._cube.bars), None
+                self._closed = self._market(self._cube.bars)
+            elif now_s - self._columns_at_s >= COLUMNS_FOR_S:
+                self._closed = self._closed.with_columns(self.table())
+            else:
+                return self._closed
+            self._columns_at_s = now_s
             return self._closed
 
     def live(self) -> Market:
@@ -183,13 +195,14 @@ class Store:
         prices = self._prices_of_all(closed.names, session).in_units_of(closed.bars.close[-1])
         if not (prices.known & (closed.sessions(1)[-1] < prices.day)).any():
             return closed
-        return LiveMarket(closed, prices, partial(self._state_of, closed), families(), self.table())
+        return LiveMarket(closed, prices, partial(self._state_of, closed.bars), families(), self.table())
 
-    def _state_of(self, closed: Market) -> State:
+    def _state_of(self, bars: Bars) -> State:
+        """Return the state of these completed bars; a scan may still look at those before the newest."""
         with self._lock:
-            if self._state is None or closed is not self._closed:
-                self._state = State.of(closed.bars)
-            return self._state
+            if self._state is None or self._state[0] is not bars:
+                self._state = bars, State.of(bars)
+            return self._state[1]
 
     def session(self) -> Session | None:
         """Return the session that runs, or the one that ran last."""

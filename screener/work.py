@@ -62,6 +62,7 @@ class Engine:
         self._ran = Ran()
         self._asked: dict[str, asyncio.Task[None]] = {}
         self._shown: dict[str, int] = {}
+        self._unkept: dict[str, TickerdError] = {}
         self._housekept_at: datetime | None = None
         self._rated_at: datetime | None = None
         self.done = self.failed = 0
@@ -81,6 +82,7 @@ class Engine:
         pending, to_cancel = await asyncio.to_thread(scans.waiting, self._service.store.engine)
         for scan_id in to_cancel:
             self._service.cancel(scan_id)
+        await asyncio.to_thread(self._keep_failures)
         room = AT_ONCE - len(self._asked)
         if pending and room:
             for asked in await asyncio.to_thread(scans.take, self._writer, at=self._clock.utc_now(), limit=room):
@@ -115,20 +117,27 @@ class Engine:
             outcome = self._service.run(request, scan_id=asked.id, load=self._loader(request))
             self._service.keep(self._writer, asked.id, request, outcome)
             self.done += 1
-        except TickerdError as error:
+        except Exception as error:
             self._keep_failure(asked.id, error)
-        except Exception as error:  # a fault of this program: who asked is told, and the log has it whole
-            self._keep_failure(asked.id, TickerdError(f"the scan engine failed: {error!r}"))
+
+    def _keep_failure(self, scan_id: str, error: Exception) -> None:
+        self.failed += 1
+        if not isinstance(error, TickerdError):  # a fault of this program: who asked is told, the log has it too
+            log.error("scan_lost", scan_id=scan_id, error=repr(error))
+            error = TickerdError(f"the scan engine failed: {error!r}")
+        try:
+            self._service.keep_failure(self._writer, scan_id, error)
+        except RetryLater:
+            self._unkept[scan_id] = error
             raise
         finally:
             ring(self._listener)
 
-    def _keep_failure(self, scan_id: str, error: TickerdError) -> None:
-        said = error.pointed() if hasattr(error, "pointed") else str(error)
-        failure = {"stage": "universe_loading", "ticker": None, "error": str(error)}
-        ended = scans.Ended(status="failed", values={"error": said}, results=[], errors=[failure])
-        scans.end(self._writer, scan_id, ended, at=self._clock.utc_now())
-        self.failed += 1
+    def _keep_failures(self) -> None:
+        """Keep those that could not be while the database was away."""
+        for scan_id, error in list(self._unkept.items()):
+            self._service.keep_failure(self._writer, scan_id, error)
+            del self._unkept[scan_id]
 
     def _loader(self, request: Request) -> Callable[[], Market]:
         past = request.on or request.since or request.until
@@ -170,16 +179,18 @@ class Engine:
         try:
             request = replace(read_request(row["request"]), max_age_s=0.0)  # the scanners bring what is new
             outcome = self._service.run(request, scan_id=scan_id, load=load)
-        except TickerdError as error:
+            self._service.keep(self._writer, scan_id, request, outcome)
+        except Exception as error:
             self._keep_failure(scan_id, error)
-            scans.note_run(self._writer, name, scan_id, at=at)
+            if not self._service.stopping.is_set():  # else the next process runs it
+                scans.note_run(self._writer, name, scan_id, at=at)
             return
-        self._service.keep(self._writer, scan_id, request, outcome)
-        self._renew(name, scan_id, outcome)
         self.done += 1
+        if outcome.status != "cancelled":  # by the end of this process, too
+            self._renew(name, scan_id, outcome)
 
     def _renew(self, name: str, scan_id: str, outcome: Outcome) -> None:
-        at, whole = self._clock.utc_now(), outcome.status == "complete"
+        at, whole = self._clock.utc_now(), outcome.status == "complete" and outcome.ended["exact"]
         moves = scans.renew_signals(self._writer, name, scan_id, outcome.results, whole=whole, at=at)
         for symbol in moves.entered[:NAMED_MOVES]:
             log.info("signal_entered", scan=name, symbol=symbol, scan_id=scan_id)

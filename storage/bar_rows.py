@@ -68,14 +68,18 @@ def read_bars_of(engine: Engine, tickers: Iterable[str]) -> Iterator[tuple[str, 
 
 
 def read_marks(engine: Engine) -> list[Mark]:
-    """Return the mark of each ticker that has bars. It reads the whole table: ask `bars_seq` first."""
+    """Return the mark of each ticker that has bars. It reads the whole table: ask `bars_write` first."""
     return [row for batch in _batches(engine, "daily_bar_marks") for row in batch]
 
 
-def bars_seq(engine: Engine) -> int:
-    """Return the number of the newest write of daily bars, 0 before the first; one row is read."""
+def bars_write(engine: Engine) -> str:
+    """Return number and time of the newest write of daily bars, "" before the first; one row is read.
+
+    The time, because the numbers of another database, or of one that was made anew, are the same.
+    """
     with engine.connect() as connection:
-        return int(connection.exec_driver_sql(query("daily_bars_seq", engine.dialect.name)).scalar_one_or_none() or 0)
+        row = connection.exec_driver_sql(query("daily_bars_write", engine.dialect.name)).one_or_none()
+    return "" if row is None else f"{row[0]} {row[1]}"
 
 
 def read_unlisted(engine: Engine) -> set[str]:

@@ -68,7 +68,7 @@ def begin(writer: Writer, scan_id: str, request: Mapping[str, Any], *, name: str
 
 
 def _insert(writer: Writer, scan_id: str, request: Mapping[str, Any], *, at: datetime, **values: Any) -> None:
-    row = {"id": scan_id, "request": dict(request), "created_at": at, **values}
+    row = {"id": scan_id, "request": request, "created_at": at, **values}
     writer.run(lambda tx: tx.connection.execute(insert(scans).values(row)), source=SOURCE, durable=True)
 
 

@@ -54,6 +54,24 @@ class UtcTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class Given(TypeDecorator[Any]):
+    """JSON that another program may have written: of text that is none the text is read, for its reader to refuse."""
+
+    impl = JSON
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: Any) -> Any:
+        decode = super().result_processor(dialect, coltype)
+
+        def read(value: Any) -> Any:
+            try:
+                return decode(value) if decode is not None else value
+            except ValueError:
+                return value
+
+        return read
+
+
 def _in_utc(at: datetime) -> datetime:
     if at.tzinfo is None:
         raise ValueError(f"{at!r} has no time zone; pass an aware datetime")
@@ -395,7 +413,7 @@ scans = Table(
     METADATA,
     Column("id", Text, primary_key=True),
     _words("name"),
-    Column("request", JSON, nullable=False),
+    Column("request", Given, nullable=False),
     Column("status", Text, nullable=False, index=True),
     Column("created_at", UtcTime, nullable=False),
     _time("started_at"),
@@ -448,7 +466,7 @@ saved_scans = Table(
     "saved_scans",
     METADATA,
     Column("name", Text, primary_key=True),
-    Column("request", JSON, nullable=False),
+    Column("request", Given, nullable=False),
     Column("schedule", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),

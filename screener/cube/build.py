@@ -71,19 +71,19 @@ def keep_current(folder: Path, engine: Engine, *, rows: int, stopped: Callable[[
 
 def renew(held: Cube | None, engine: Engine, *, rows: int, stopped: Callable[[], bool] = _never) -> Cube:
     """Return a cube as SQL is now: `held` itself if nothing changed."""
-    seq = bar_rows.bars_seq(engine)
-    if held is not None and held.seq == seq and held.bars.rows == rows:
+    write = bar_rows.bars_write(engine)
+    if held is not None and held.write == write and held.bars.rows == rows:
         return held
     marks = _marks(engine)
     if held is None or held.bars.rows != rows:
-        return _built(engine, marks, seq, rows, stopped)
+        return _built(engine, marks, write, rows, stopped)
     known = dict(zip(held.bars.tickers, held.marks, strict=True))
     changed = [ticker for ticker, mark in marks.items() if ticker not in known or not _same(known[ticker], mark)]
     gone = [ticker for ticker in known if ticker not in marks]
     if MOST_APART * (len(changed) + len(gone)) > len(marks):
-        return _built(engine, marks, seq, rows, stopped)
+        return _built(engine, marks, write, rows, stopped)
     log.info("cube_renewed", tickers=len(marks), changed=len(changed), gone=len(gone))
-    return _patched(held, marks, _unless(stopped, bar_rows.read_bars_of(engine, changed)), seq)
+    return _patched(held, marks, _unless(stopped, bar_rows.read_bars_of(engine, changed)), write)
 
 
 def _marks(engine: Engine) -> dict[str, NDArray[np.void]]:
@@ -107,7 +107,7 @@ def _unless(stopped: Callable[[], bool], batches: Iterable[T]) -> Iterator[T]:
 
 
 def _built(
-    engine: Engine, marks: dict[str, NDArray[np.void]], seq: int, rows: int, stopped: Callable[[], bool]
+    engine: Engine, marks: dict[str, NDArray[np.void]], write: str, rows: int, stopped: Callable[[], bool]
 ) -> Cube:
     rings = Rings(list(marks), rows)
     for batch in _unless(stopped, bar_rows.read_all_bars(engine, since=EPOCH)):
@@ -116,7 +116,7 @@ def _built(
         rings.take(bars)
     log.info("cube_built", tickers=len(marks), rows=rows, bars=rings.taken, refused=rings.refused)
     order = rings.by_liquidity()
-    return Cube(bars=rings.bars(order), marks=np.array([*marks.values()], MARK)[order], seq=seq)
+    return Cube(bars=rings.bars(order), marks=np.array([*marks.values()], MARK)[order], write=write)
 
 
 class Rings:
@@ -196,7 +196,7 @@ def _patched(
     held: Cube,
     marks: dict[str, NDArray[np.void]],
     changed: Iterable[tuple[str, list[bar_rows.BarRow]]],
-    seq: int,
+    write: str,
 ) -> Cube:
     """Return `held` with the columns of `changed` put anew, new tickers at the end and those gone left out."""
     kept = [ticker for ticker in held.bars.tickers if ticker in marks]
@@ -211,7 +211,7 @@ def _patched(
     day = DayNumbers()
     for ticker, rows in changed:
         put(bars, place[ticker], history_of(ticker, rows, lambda key: day[key]))
-    return Cube(bars=bars, marks=np.array([marks[ticker] for ticker in tickers], MARK), seq=seq)
+    return Cube(bars=bars, marks=np.array([marks[ticker] for ticker in tickers], MARK), write=write)
 
 
 def history_of(ticker: str, rows: Iterable[bar_rows.BarRow], day: Callable[[Any], int]) -> History:

@@ -20,18 +20,18 @@ from numpy.typing import NDArray
 from screener.cube.bars import ARRAYS, Bars
 
 CURRENT = "current"
-FORM = 1  # of the files; another one is built anew
+FORM = 2  # of the files; another one is built anew
 MARK = np.dtype([("bars", "i8"), ("newest_day", "i8"), ("prices", "f8"), ("volumes", "f8")])
 ATTEMPTS = 3  # a generation may go between the look at `current` and its opening
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cube:
-    """`seq`: the write of daily bars that it holds. `marks`: what a ticker's rows add up to. `number`: 1, 2, 3 ..."""
+    """`write`: the write of daily bars that it holds. `marks`: what a ticker's rows add up to. `number`: 1, 2, 3 ..."""
 
     bars: Bars
     marks: NDArray[np.void]
-    seq: int
+    write: str
     number: int = 0
 
 
@@ -42,7 +42,7 @@ def read(folder: Path) -> Cube | None:
             return opened(folder / (folder / CURRENT).read_text(encoding="utf-8"))
         except FileNotFoundError:
             continue
-        except (ValueError, KeyError):  # of another form, or cut short: it is made anew from SQL
+        except (ValueError, KeyError, EOFError):  # of another form, or cut short: it is made anew from SQL
             return None
     return None
 
@@ -65,7 +65,7 @@ def opened(generation: Path) -> Cube:
     bars = Bars(tickers=tickers, counts=np.load(generation / "counts.npy"), **arrays)
     if any(array.shape != (bars.rows, len(tickers)) for array in arrays.values()):
         raise ValueError("arrays of different sizes")
-    return Cube(bars=bars, marks=np.load(generation / "marks.npy"), seq=about["seq"], number=int(generation.name))
+    return Cube(bars=bars, marks=np.load(generation / "marks.npy"), write=about["write"], number=int(generation.name))
 
 
 def _mapped(file: Path) -> NDArray[Any]:

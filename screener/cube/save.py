@@ -31,7 +31,7 @@ def write(folder: Path, cube: Cube) -> Cube:
         np.save(fresh / "counts.npy", cube.bars.counts)
         np.save(fresh / "marks.npy", cube.marks)
         (fresh / "tickers.json").write_text(json.dumps(cube.bars.tickers), encoding="utf-8")
-        (fresh / "about.json").write_text(json.dumps({"form": FORM, "seq": cube.seq}), encoding="utf-8")
+        (fresh / "about.json").write_text(json.dumps({"form": FORM, "write": cube.write}), encoding="utf-8")
         fresh.rename(final)
     write_atomic(folder / CURRENT, final.name.encode())
     _remove_old(folder, number)

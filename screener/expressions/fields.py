@@ -27,7 +27,6 @@ class Field:
     dated: bool = True
     market_wide: bool = False
     signed: bool = False
-    warmup_bars: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,6 @@ class Measures:
             unit=measure.unit,
             doc=measure.doc,
             market_wide=measure.of_market,
-            warmup_bars=measure.warmup_bars,
         )
 
     def names(self) -> Iterable[str]:

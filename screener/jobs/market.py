@@ -20,6 +20,10 @@ from screener.measures import market as measures
 from screener.measures.flags import flags_of, words
 
 Matrix = NDArray[np.float64]
+MOST_KEPT_MB = 32
+"""Of what was computed of one market: a year of one field of all tickers is 18. Beyond it all is computed anew."""
+MOST_TOLD = 256
+"""Conditions of one market whose order of work is kept, of 80 kB each."""
 ALL_PAYS_FROM = 0.1
 """Of the tickers: what was computed for so many, a few at a time, has cost what all of them cost at once."""
 
@@ -170,11 +174,22 @@ class Market:
 
     def with_families(self, families: Sequence[Family], *, anew: Collection[str]) -> Market:
         """Return the same bars with what was computed, but for the fields `anew`: those `families` say differently."""
-        other = Market(self.bars, families, self._columns, keep=self.keep)
+        other = self._like(families, self._columns, anew)
+        other._read = dict(self._read)
+        return other
+
+    def with_columns(self, columns: Columns) -> Market:
+        """Return the same bars with what was computed of them, but with other columns."""
+        other = self._like(self._families, columns, ())
+        other.told = {key: told for key, told in self.told.copy().items() if isinstance(key, str)}  # orders of work
+        return other
+
+    def _like(self, families: Sequence[Family], columns: Columns | None, anew: Collection[str]) -> Market:
+        other = Market(self.bars, families, columns, keep=self.keep)
         with self._lock:
             other._computed = {name: matrix for name, matrix in self._computed.items() if name not in anew}
             other._rows = {name: rows for name, rows in self._rows.items() if name not in anew}
-            other._read, other._current, other._before = dict(self._read), self._current, self._before
+        other._current, other._before = self._current, self._before
         return other
 
     def has(self, names: Iterable[str]) -> bool:
@@ -237,19 +252,24 @@ class Market:
             self.computed += len(computed)
 
     def forget(self) -> None:
-        """Let go of what was computed, if it is not to be kept."""
-        if not self.keep:
-            with self._lock:
-                self._computed, self._rows, self._read, self.told = {}, {}, {}, {}
-                self._before = None
+        """Let go of what was computed, if it is not to be kept or has become too much."""
+        with self._lock:
+            held_mb = sum(matrix.nbytes for matrix in self._computed.values()) / 1e6
+            if not self.keep or held_mb > MOST_KEPT_MB or len(self.told) > MOST_TOLD:
+                self._computed, self._rows, self.told = {}, {}, {}
+            if not self.keep:
+                self._read = {}
+        if self._before is not None:
+            self._before.forget()
 
     def numbers(self, name: str, rows: int) -> Floats:
-        self.prepare([name], rows)
-        column = self._read.get(name)
-        if column is not None:
-            assert column.numbers is not None
-            return column.numbers
-        found = self._computed[name]
+        with self._lock:  # another scan may let go of it
+            self.prepare([name], rows)
+            column = self._read.get(name)
+            if column is not None:
+                assert column.numbers is not None
+                return column.numbers
+            found = self._computed[name]
         return found[-rows:] if len(found) >= rows else _padded(found, rows)
 
     def flags(self, name: str, rows: int) -> tuple[Bools, Bools]:
@@ -261,8 +281,9 @@ class Market:
         return self._read.get(name)
 
     def texts(self, name: str) -> TextColumn:
-        self.prepare([name], 1)
-        texts = self._read[name].texts
+        with self._lock:
+            self.prepare([name], 1)
+            texts = self._read[name].texts
         assert texts is not None
         return texts
 

@@ -51,9 +51,10 @@ def work_order(plan: Plan, wanted: Bools, closed: Market, chances: Chances, *, p
     places, can_fire = np.arange(closed.tickers), np.ones(closed.tickers, np.bool_)
     if prioritise and not plan.is_range:
         text = plan.condition.text
-        if text not in closed.told:  # it holds for all scans of the condition until the next close
-            closed.told[text] = _ordered(plan, closed, chances)
-        places, can_fire = closed.told[text]
+        known = closed.told.get(text)
+        if known is None:  # it holds for all scans of the condition until the next close
+            known = closed.told[text] = _ordered(plan, closed, chances)
+        places, can_fire = known
     places = places[wanted[places]]
     return Order(places=places, armed=can_fire[places])
 
@@ -61,10 +62,11 @@ def work_order(plan: Plan, wanted: Bools, closed: Market, chances: Chances, *, p
 def _ordered(plan: Plan, closed: Market, chances: Chances) -> tuple[Places, Bools]:
     closed.prepare((*plan.condition.fields, USUAL_MOVE), 1 + plan.condition.look_back)
     state = armed(plan.condition, closed, chances.arms)
-    if RANKED not in closed.told:
+    ranked = closed.told.get(RANKED)
+    if ranked is None:
         by_score = np.argsort(-_score(closed, chances), kind="stable")
-        closed.told[RANKED] = by_score, np.argsort(chances.luck.random(closed.tickers))
-    by_score, by_wait = closed.told[RANKED]
+        ranked = closed.told[RANKED] = by_score, np.argsort(chances.luck.random(closed.tickers))
+    by_score, by_wait = ranked
     return priority.in_order(state, by_score, by_wait), state.where
 
 

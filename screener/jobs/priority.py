@@ -76,14 +76,6 @@ def accuracy(hits_in_order: Bools, *, share: float = FIRST_SHARE) -> float | Non
     return float(hits_in_order[:first].sum()) / signals if signals else None
 
 
-def share_needed(hits_in_order: Bools, *, of_signals: float = 0.95) -> float | None:
-    """Return the share of the universe in which `of_signals` of all signals stand; None without a signal."""
-    found = np.cumsum(hits_in_order)
-    if not len(found) or not found[-1]:
-        return None
-    return float(np.searchsorted(found, np.ceil(of_signals * found[-1])) + 1) / len(found)
-
-
 def both(parts: Sequence[Armed]) -> Armed:
     """All must hold: the farthest counts."""
     return Armed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -19,6 +19,8 @@ from screener.jobs.stopping import Criteria
 from screener.patterns.window import Limits
 
 NotNegative = Annotated[int, Meta(ge=0)]
+MOST_TICKERS = 20_000
+"""Of one request: more than there are; each that is not known is an entry of the errors."""
 
 
 class WrongRequest(TickerdError):
@@ -40,7 +42,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     since: date | None = None
     until: date | None = None
     biased: bool = False
-    tickers: list[str] = msgspec.field(default_factory=list)
+    tickers: Annotated[list[str], Meta(max_length=MOST_TICKERS)] = msgspec.field(default_factory=list)
     sectors: list[str] = msgspec.field(default_factory=list)
     max_symbols: NotNegative = 0
     min_tech_rating: float | None = None
@@ -52,7 +54,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     max_processed: NotNegative = 0
     timeout_s: Annotated[float, Meta(ge=0)] = 0.0
     max_age_s: Annotated[float, Meta(ge=0)] = 0.0
-    export: str = ""
+    export: Literal["", "json", "csv", "parquet"] = ""
     prioritization: bool = True
     streaming: bool = True
 

@@ -17,6 +17,10 @@ from core.errors import RetryLater
 EntryKind = Literal["progress", "result", "error", "complete"]
 
 
+MOST_ENTRIES = 100_000
+"""Of the logs of ended scans together, 1.5 kB each; the oldest go before their time."""
+
+
 class NoSuchScan(RetryLater):
     """The scan is unknown here: never begun, or its time is over."""
 
@@ -102,9 +106,11 @@ class Streams:
     def open(self, scan_id: str, *, now_s: float) -> ResultLog:
         """Return a new log; those whose time is over are let go."""
         with self._lock:
-            over = [one.scan_id for one in self._logs.values() if one.ended_s and now_s - one.ended_s > self.keep_s]
-            for old in over:
-                del self._logs[old]
+            ended, held = [one for one in self._logs.values() if one.complete], 0
+            for one in reversed(ended):
+                held += one.newest
+                if held > MOST_ENTRIES or now_s - (one.ended_s or 0.0) > self.keep_s:
+                    del self._logs[one.scan_id]
             log = self._logs[scan_id] = ResultLog(scan_id)
             return log
 
@@ -125,10 +131,14 @@ class Streams:
                 right = "try later, or raise [screener] max_concurrent_streams"
                 raise TooManyReaders(f"{self._most} streams are open", right=right)
             self.readers += 1
-        return self._followed(log, since)
+        reader = self._followed(log, since)
+        next(reader)
+        return reader
 
     def _followed(self, log: ResultLog, since: int) -> Iterator[Entry]:
+        """The first entry is for `follow` alone: a reader that was let go before it read gives its place back too."""
         try:
+            yield Entry(since, "progress", 0.0, {})
             while entries := log.wait(since, timeout_s=self.keep_s):
                 yield from entries
                 since = entries[-1].seq

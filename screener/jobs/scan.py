@@ -240,7 +240,8 @@ class Scan:
         ratings[found.positions] = found.ratings
         processed, criteria = len(places), self.request.criteria
         if self._tools.settings.early_termination and criteria.any:
-            processed = stopping.cut(found.hit, ratings, criteria, self._counts)
+            results = np.bincount(np.array(found.positions, np.intp), minlength=len(places))
+            processed = stopping.cut(results, ratings, criteria, self._counts)
         self._hits += found.hit[:processed].tolist()
         self._write(found, processed)
 
@@ -361,7 +362,8 @@ class Scan:
             total=total,
             armed_processed=int(self._order.armed[:processed].sum()),
             armed=int(self._order.armed.sum()),
-            exact=whole or self._reason == "top",
+            exact=(whole or self._reason == "top")
+            and all(each["stage"] == "universe_loading" for each in self._errors),
             fetches=(fetching.fetched, fetching.to_fetch),
         )
         return ended, status

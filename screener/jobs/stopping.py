@@ -49,18 +49,19 @@ def reason_to_stop(criteria: Criteria, counts: Counts) -> str | None:
     return next((name for name, is_reached in reached.items() if is_reached), None)
 
 
-def cut(hits: NDArray[np.bool_], ratings: NDArray[np.float64], criteria: Criteria, counts: Counts) -> int:
+def cut(results: NDArray[np.intp], ratings: NDArray[np.float64], criteria: Criteria, counts: Counts) -> int:
     """Return how many of a block's tickers, in their order, count until the block reaches a criterion: all of them if
-    it reaches none. So `max_signals=5` gives exactly five, wherever the block ends."""
-    ends = [len(hits)]
+    it reaches none. So `max_signals=5` gives exactly five, wherever the block ends. `results`: of each ticker, over a
+    range of dates perhaps several."""
+    ends = [len(results)]
     for most, had, counted in (
-        (criteria.max_signals, counts.signals, hits),
-        (criteria.max_high_value, counts.high_value, hits & (ratings > HIGH_VALUE_RATING)),
-        (criteria.max_processed, counts.processed, np.ones(len(hits), np.bool_)),
+        (criteria.max_signals, counts.signals, results),
+        (criteria.max_high_value, counts.high_value, np.where(ratings > HIGH_VALUE_RATING, results.clip(max=1), 0)),
+        (criteria.max_processed, counts.processed, np.ones_like(results)),
     ):
         if most:
             reached = np.flatnonzero(np.cumsum(counted) + had >= most)
-            ends.append(int(reached[0]) + 1 if len(reached) else len(hits))
+            ends.append(int(reached[0]) + 1 if len(reached) else len(results))
     return min(ends)
 
 

@@ -42,7 +42,8 @@ class Measure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """Measures that differ in the length of their window alone; `extra_bars` beyond it until the first value."""
+    """Measures that differ in the length of their window alone: `times` the length, and `roots` its root, and
+    `extra_bars` are the bars until the first value."""
 
     unit: str
     doc: str
@@ -50,12 +51,15 @@ class Family:
     compute: Callable[[Panel, int, int], Floats]
     shortest: int = 2
     times: int = 1
+    roots: int = 0
 
 
 FAMILIES: dict[str, Family] = {
     "sma": Family(unit="price", doc="mean of {n} closes", extra_bars=0, compute=averages.sma),
     "ema": Family(unit="price", doc="exponential mean, alpha 2 / ({n} + 1)", extra_bars=0, compute=averages.ema),
-    "hma": Family(unit="price", doc="Hull's mean of {n} closes", extra_bars=40, compute=averages.hull, shortest=4),
+    "hma": Family(
+        unit="price", doc="Hull's mean of {n} closes", extra_bars=-1, compute=averages.hull, shortest=4, roots=1
+    ),
     "vwma": Family(unit="price", doc="mean of {n} closes by volume", extra_bars=0, compute=averages.volume_weighted),
     "vwap": Family(unit="price", doc="mean of {n} typical prices by volume", extra_bars=0, compute=averages.vwap),
     "rsi": Family(unit="0-100", doc="Wilder's RSI of {n} changes", extra_bars=1, compute=momentum.rsi),
@@ -210,7 +214,7 @@ def _member(name: str, family: Family, length: int) -> Measure:
     def compute(panel: Panel, rows: int) -> Floats:
         return family.compute(panel, length, rows)
 
-    warmup_bars = length * family.times + family.extra_bars
+    warmup_bars = length * family.times + round(length**0.5) * family.roots + family.extra_bars
     return _number(f"{name}{length}", family.unit, family.doc.format(n=length), warmup_bars, compute)
 
 

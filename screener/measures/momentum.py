@@ -17,6 +17,7 @@ MACD_READY = 33  # bars before the first value of the signal line; the line itse
 
 LINE_READY = 25  # bars before the first value of the line
 WEIGHTED_ROWS = 16
+STILL = 1e-9  # of an oscillator of 0-100: what moves by less only rounds differently, its price stands still
 ROUNDING = 1e-13  # of a sum of some hundred closes, as a share of one
 
 
@@ -54,7 +55,8 @@ def stochastic_rsi(panel: Panel, rows: int) -> tuple[Floats, Floats]:
     """(K, D) of RSI14 in its 14-bar range, smoothed 3 and 3, as TradingView draws them."""
     values = rsi(panel, 14, rows + 17)
     top, bottom = kernels.window_max(values, 14, rows + 4), kernels.window_min(values, 14, rows + 4)
-    k = kernels.window_mean(100 * ratio(values[-(rows + 4) :] - bottom, top - bottom), 3, rows + 2)
+    reach = np.where(top - bottom > STILL, top - bottom, 0.0)
+    k = kernels.window_mean(100 * ratio(values[-(rows + 4) :] - bottom, reach), 3, rows + 2)
     return k[-rows:], kernels.window_mean(k, 3, rows)
 
 
@@ -88,12 +90,13 @@ def _macd(panel: Panel, rows: int) -> Floats:
     """(2, rows, N). Of the newest bars of tickers that have all bars in one product, else bar by bar."""
     closes = panel.filled_close
     if rows > WEIGHTED_ROWS or panel.depth <= MACD_READY + rows:
-        return _bar_by_bar(closes, panel.starts, rows)
-    found: Floats = (_weights(panel.depth, rows) @ closes).reshape(2, rows, panel.width)
-    found[np.abs(found) <= ROUNDING * closes[-1]] = 0.0  # a price that stands still has none
-    young = np.flatnonzero(panel.starts)
-    if len(young):
-        found[:, :, young] = _bar_by_bar(closes[:, young], panel.starts[young], rows)
+        found = _bar_by_bar(closes, panel.starts, rows)
+    else:
+        found = (_weights(panel.depth, rows) @ closes).reshape(2, rows, panel.width)
+        young = np.flatnonzero(panel.starts)
+        if len(young):
+            found[:, :, young] = _bar_by_bar(closes[:, young], panel.starts[young], rows)
+    found[np.abs(found) <= ROUNDING * newest(closes, rows)] = 0.0  # a price that stands still has none
     return found
 
 

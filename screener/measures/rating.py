@@ -85,7 +85,8 @@ def of_oscillators(panel: Panel, rows: int) -> Floats:
 def _extremes(values: Floats, low: float, high: float) -> Floats:
     """Buy: below `low` and rising again; sell: above `high` and falling."""
     now, before = values[1:], values[:-1]
-    return _vote((now < low) & (now > before), (now > high) & (now < before), now, before)
+    moved = np.abs(now - before) > momentum.STILL
+    return _vote((now < low) & (now > before) & moved, (now > high) & (now < before) & moved, now, before)
 
 
 def _rising(values: Floats) -> Floats:

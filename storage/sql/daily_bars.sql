@@ -50,8 +50,8 @@ SELECT
     SUM(COALESCE(volume, -1))
 FROM stocks_daily_bar GROUP BY ticker
 
--- name: daily_bars_seq
-SELECT seq FROM change_marker WHERE source = 'daily_bars'
+-- name: daily_bars_write
+SELECT seq, committed_at FROM change_marker WHERE source = 'daily_bars'
 
 -- name: unlisted_tickers
 SELECT ticker FROM stocks_stock WHERE NOT is_listed

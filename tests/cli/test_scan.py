@@ -160,3 +160,12 @@ def test_an_empty_database_says_what_is_missing(here: Run, tmp_path: Path) -> No
     upgrade(f"sqlite:///{tmp_path / 'tickerd.db'}")
     done = here("scan", UP)
     assert done.code == 0 and "no bars yet" in " ".join(done.out.split())
+
+
+@pytest.mark.parametrize("asked", [("clos > 1", "--keep"), (UP, "--export", "csv")])
+def test_a_scan_that_is_to_be_kept_and_cannot_be_run_or_written_is_kept_as_failed(
+    folder: Path, here: Run, asked: tuple[str, ...]
+) -> None:
+    (folder / "scan_results").write_text("no folder")
+    assert here("scan", *asked, "--closed").code != 0
+    assert [row["status"] for row in here("scan", "list", "--json").json()["scans"]] == ["failed"]

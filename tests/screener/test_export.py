@@ -37,6 +37,11 @@ def test_each_format_holds_every_result(tmp_path: Path) -> None:
     assert document == {"version": 1, "scan_id": "scan_x", "results": RESULTS}
 
 
+def test_an_id_of_somebody_else_leads_to_no_other_folder(tmp_path: Path) -> None:
+    file = write_file(tmp_path / "results", "../../scan/x", "json", {}, [])
+    assert file.parent == tmp_path / "results" and file.exists()
+
+
 def test_nothing_found_is_a_file_too() -> None:
     assert as_csv({}, []).decode().startswith("rank,ticker,session")
     assert parquet.read_table(io.BytesIO(as_parquet({}, []))).num_rows == 0

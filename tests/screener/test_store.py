@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -113,9 +114,51 @@ def test_patterns_of_the_premarket_and_of_minutes_come_from_the_table_and_from_t
     assert held(store, "premarket_gap > 0 and not intraday_momentum < 0") == []
     assert held(store, "intraday_momentum < 0 and premarket_gap < 0") == ["B"]
     assert held(store, "not known(intraday_momentum)") == ["A"]
+    change(filled, "A", current_price=12.0, price_time=OPENS_AT)
+    assert held(open_store(), "not known(premarket_gap)") == ["A"], "the session has begun"
     market = store.closed()
     told = of_patterns(Risk(), {})(market, np.arange(2), ["premarket_gap", "intraday_momentum"])
     signals = {(ticker, one["pattern"]): one for ticker, all_ in told.items() for one in all_["signals"]}
     assert (signals["A", "premarket_gap"]["entry"], signals["A", "premarket_gap"]["direction"]) == (12.3, "BUY")
     assert signals["A", "premarket_gap"]["confidence"] == 43.75, "125 x 0.7 / 2"
     assert signals["B", "intraday_momentum"]["direction"] == "SELL"
+
+
+def test_a_column_that_changed_is_seen_though_no_bar_was_written(
+    filled: Writer, open_store: Callable[[], Store], still_clock: StillClock
+) -> None:
+    store = open_store()
+    for cap in (1e9, 2e9):
+        change(filled, "A", market_cap=cap)
+        still_clock.at += timedelta(seconds=1)
+        assert held(store, f"market_cap == {cap}") == held(store, f"market_cap == {cap}", live=True) == ["A"]
+
+
+def test_a_scan_of_the_bars_before_leaves_nothing_of_them_to_those_of_new_bars(
+    filled: Writer, open_store: Callable[[], Store]
+) -> None:
+    fill(filled, {"A": [10.0] * 30})
+    change(filled, "A", current_price=13.0, price_time=NOON, change_seq=99)
+    store = open_store()
+    older = store.live()
+    write_daily_bars(filled, daily_bars({"A": [50.0, 12.0]}))
+    newer = store.live()
+    older.numbers("sma20", 1)
+    found = newer.numbers("sma20", 1)[-1][newer.names.index("A")]
+    assert found == pytest.approx((17 * 10 + 50 + 12 + 13) / 20)
+
+
+def test_the_bars_of_another_database_are_not_taken_for_those_of_this_one(
+    filled: Writer, open_store: Callable[[], Store], settings: Settings, sqlite_template: Path, tmp_path: Path
+) -> None:
+    """Its writes have the same numbers."""
+    assert held(open_store(), "close == 12") == ["A"]
+    (tmp_path / "other.db").write_bytes(sqlite_template.read_bytes())
+    other = Settings(
+        state=settings.state, daily=settings.daily, database=Database(url=f"sqlite:///{tmp_path / 'other.db'}")
+    )
+    clock = StillClock(NOON + timedelta(seconds=1))
+    with Writer.open(other.database.url, service="test", origin="practice", clock=clock) as writer:
+        fill(writer, {"A": [1.0, 2.0, 3.0], "B": [4.0, 5.0, 6.0]})
+    with closing(Store(other, service="test", clock=clock)) as store:
+        assert held(store, "close == 12") == [] and held(store, "close == 3") == ["A"]

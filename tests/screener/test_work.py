@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -135,6 +136,23 @@ def test_each_price_minute_tickers_enter_and_leave(
     assert engine.run_due() == 0, "no new price"
 
 
+def test_who_could_not_be_evaluated_has_not_left(
+    engine: Engine, keeper: Writer, database: Database_, still_clock: StillClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise ValueError("oops")
+
+    scans.save(keeper, "up", UP, schedule="minute", at=NOON)
+    price(keeper, "A", 13.0)
+    engine.run_due()
+    price(keeper, "A", 13.5)
+    still_clock.at += timedelta(minutes=1)
+    monkeypatch.setattr("screener.jobs.hits.find", broken)
+    assert engine.run_due() == 1
+    assert not scans.read_scans(database, limit=1)[0]["exact"]
+    assert [row["symbol"] for row in scans.read_signals(database, name="up", active=True, limit=9)] == ["A"]
+
+
 def test_after_the_close_a_scan_runs_once_on_completed_bars(
     engine: Engine, keeper: Writer, database: Database_, still_clock: StillClock
 ) -> None:
@@ -160,6 +178,55 @@ def test_a_saved_scan_that_no_longer_works_fails_and_is_not_begun_again_at_once(
     price(keeper, "A", 13.0)
     assert (engine.run_due(), engine.run_due()) == (1, 0)
     assert "gone" in scans.read_scans(database, limit=1)[0]["error"]
+
+
+@pytest.mark.parametrize("request_", [UP | {"export": "csv"}, UP | {"export": "xlsx"}, "not JSON"])
+def test_a_saved_scan_that_cannot_be_kept_fails_and_the_others_run(
+    engine: Engine, keeper: Writer, database: Database_, settings: Settings, request_: Any
+) -> None:
+    Path(settings.screener.results_dir).write_text("no folder")
+    for name, asked in {"bad": UP, "good": UP}.items():
+        scans.save(keeper, name, asked, schedule="minute", at=NOON)
+    text = request_ if isinstance(request_, str) else json.dumps(request_)
+    other = "UPDATE saved_scans SET request = ? WHERE name = 'bad'"
+    keeper.run(lambda tx: tx.connection.exec_driver_sql(other, (text,)), source="test")
+    price(keeper, "A", 13.0)
+    assert (engine.run_due(), engine.run_due()) == (2, 0)
+    assert {row["name"]: row["status"] for row in scans.read_scans(database, limit=9)} == {
+        "bad": "failed",
+        "good": "complete",
+    }
+
+
+def test_a_scan_after_the_close_that_the_end_of_the_process_cut_short_is_run_by_the_next(
+    engine: Engine, keeper: Writer, database: Database_
+) -> None:
+    run = start_run(keeper, scanner="daily", session_date=LAST_DAY, expected=2, at=NOON)
+    finish_run(keeper, run, status="complete", updated=2, failed=0, skipped=0, detail={}, at=NOON)
+    scans.save(keeper, "eod", UP, schedule="close", at=NOON)
+    engine._service.stop()
+    assert engine.run_due() == 1, "while the cube is built"
+    engine._service.store._stopping.clear()
+    assert engine.run_due() == 1, "while it is read"
+    assert sorted(row["status"] for row in scans.read_scans(database, limit=2)) == ["cancelled", "failed"]
+    assert scans.read_saved(database, "eod")[0]["last_run_at"] is None
+
+
+async def test_a_scan_whose_end_could_not_be_kept_ends_once_the_database_is_back(
+    engine: Engine, keeper: Writer, database: Database_, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries, end = count(1), scans.end
+
+    def away_at_first(*given: Any, **named: Any) -> None:
+        if next(tries) <= 2:
+            raise RetryLater("the database is away")
+        end(*given, **named)
+
+    monkeypatch.setattr(scans, "end", away_at_first)
+    scans.ask(keeper, "scan_x", UP, name=None, at=NOON)
+    row = await stepped(engine, database, "scan_x")
+    assert (row["status"], row["error"]) == ("failed", "the database is away")
+    await engine.finish()
 
 
 async def test_the_process_ends_what_its_predecessor_left_works_and_stops(

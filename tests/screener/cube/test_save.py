@@ -14,7 +14,7 @@ def test_a_reader_keeps_its_generation_while_newer_ones_come_and_it_is_removed(t
     assert sorted(path.name for path in tmp_path.iterdir()) == ["000003", "000004", "current"]
     assert same(old.bars, cube(1).bars)
     newest = files.read(tmp_path)
-    assert newest is not None and newest.seq == 4 and same(newest.bars, cube(4, seed=4).bars)
+    assert newest is not None and newest.write == "4" and same(newest.bars, cube(4, seed=4).bars)
 
 
 def test_what_a_killed_writer_left_is_written_over(tmp_path: Path) -> None:

@@ -90,3 +90,13 @@ def test_before_the_first_price_the_market_is_that_of_the_last_session() -> None
     market = LiveMarket(closed, nothing, lambda: State.of(BARS), families(), None)
     np.testing.assert_array_equal(market.numbers("close", 1), closed.numbers("close", 1))
     assert market.current().tolist() == closed.current().tolist()
+
+
+def test_a_market_that_keeps_nothing_serves_scan_after_scan() -> None:
+    closed = Market(BARS, families(), None, keep=False)
+    market = LiveMarket(closed, prices(), lambda: State.of(BARS), families(), None)
+    first = market.numbers("close", 1).copy()
+    market.forget()
+    assert not closed.has(["close"])
+    np.testing.assert_array_equal(market.numbers("close", 1), first)
+    assert market.before() is closed

@@ -69,3 +69,27 @@ def test_the_vocabulary_knows_measures_patterns_families_and_columns() -> None:
     assert not vocabulary["pe_ratio"].dated and vocabulary["rsi14"].dated
     with pytest.raises(KeyError):
         vocabulary["nothing"]
+
+
+def test_what_many_scans_had_computed_does_not_grow_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("screener.jobs.market.MOST_KEPT_MB", 2 * 3 * 8 / 1e6)
+    market = market_of(CLOSES)
+    market.told["close > 1"] = 1
+    for name in ("close", "open"):
+        market.numbers(name, 1)
+        market.before().numbers(name, 1)
+    market.forget()
+    assert market.has(["close", "open"]) and market.before().has(["close"]) and market.told
+    market.numbers("high", 1)
+    market.before().numbers("high", 1)
+    market.forget()
+    assert not market.has(["close"]) and not market.before().has(["close"]) and not market.told
+
+
+def test_other_columns_leave_what_was_computed_of_bars_and_of_the_order() -> None:
+    market = market_of(CLOSES, Facts(cap={"A": 1.0}))
+    market.prepare(["close", "cap"], 1)
+    market.told |= {"close > 1": 1, ("signals", "premarket_gap"): {}}
+    other = market.with_columns(Facts(cap={"A": 2.0}))
+    assert other.numbers("cap", 1).tolist()[0] == 2.0 and market.numbers("cap", 1).tolist()[0] == 1.0
+    assert other.has(["close"]) and other.bars is market.bars and list(other.told) == ["close > 1"]

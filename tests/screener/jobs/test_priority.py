@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from screener.jobs.priority import Armed, accuracy, both, either, in_order, share_needed, tiers
+from screener.jobs.priority import Armed, accuracy, both, either, in_order, tiers
 
 NAN = float("nan")
 INF = float("inf")
@@ -49,9 +49,7 @@ def test_accuracy_is_the_share_of_the_signals_in_the_first_fifth() -> None:
     hits = np.zeros(10, np.bool_)
     hits[[0, 1, 9]] = True
     assert accuracy(hits) == pytest.approx(2 / 3)
-    assert share_needed(hits) == 1.0
-    assert share_needed(hits, of_signals=0.6) == 0.2
-    assert accuracy(np.zeros(4, np.bool_)) is None and share_needed(np.zeros(4, np.bool_)) is None
+    assert accuracy(np.zeros(4, np.bool_)) is None
 
 
 def test_all_must_hold_so_the_farthest_counts_or_one_so_the_nearest_that_can() -> None:

@@ -72,8 +72,19 @@ def test_what_was_not_known_then_is_refused_or_labelled() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"max_signals": -1}, {"nothing": 1}, {"on": "yesterday"}, {"sectors": "Energy"}, {"timeout_s": "soon"}]
+    "given",
+    [
+        {"max_signals": -1},
+        {"nothing": 1},
+        {"on": "yesterday"},
+        {"sectors": "Energy"},
+        {"timeout_s": "soon"},
+        {"export": "xlsx"},
+        {"tickers": ["A"] * 20_001},
+        "text",
+        None,
+    ],
 )
-def test_a_document_that_is_no_request_is_refused(given: dict[str, Any]) -> None:
+def test_a_document_that_is_no_request_is_refused(given: Any) -> None:
     with pytest.raises(WrongRequest):
         read_request(given)

@@ -100,3 +100,25 @@ def test_an_entry_that_nobody_reads_is_never_made_and_one_that_many_read_once() 
     log.append("progress", lambda: {"n": next(made)}, at_s=0.0)
     assert next(made) == 0, "it was made though nobody read it"
     assert [log.read()[0].data, log.read()[0].data] == [{"n": 1}, {"n": 1}]
+
+
+def test_a_reader_that_is_let_go_before_it_read_gives_its_place_back() -> None:
+    streams = Streams(most=1, keep_s=30.0)
+    streams.open("scan_x", now_s=0.0).append("complete", {}, at_s=0.0)
+    streams.follow("scan_x").close()  # type: ignore[attr-defined]
+    assert streams.readers == 0 and numbers(list(streams.follow("scan_x"))) == [1]
+
+
+def test_many_long_logs_of_ended_scans_go_before_their_time_the_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("screener.jobs.results.MOST_ENTRIES", 4)
+    streams = Streams(most=1, keep_s=300.0)
+    for name in ("first", "runs", "second", "third"):
+        log = streams.open(name, now_s=0.0)
+        log.extend("result", [{}, {}], at_s=0.0)
+        if name != "runs":
+            log.append("complete", {}, at_s=1.0)
+    streams.open("next", now_s=2.0)
+    assert streams.of("third").complete and not streams.of("runs").complete
+    for gone in ("first", "second"):
+        with pytest.raises(NoSuchScan):
+            streams.of(gone)

@@ -335,3 +335,13 @@ def test_the_best_by_a_known_key_are_certain_before_all_is_fetched() -> None:
     assert tried.tickers == expected
     assert tried.outcome.ended["exact"] and tried.outcome.ended["reason"] == "top"
     assert len(feed.asked) < len(MANY) / 2
+
+
+def test_max_signals_counts_each_day_of_a_range() -> None:
+    market = market_of({f"T{number}": [1.0, 2.0, 3.0, 4.0] for number in range(9)})
+    since = str(date_of(market.newest_day - 1))
+    tried = Tried(market, expression="close > 0", since=since, max_signals=3)
+    assert [result["ticker"] for result in tried.outcome.results] == ["T0", "T0", "T1", "T1"], "a ticker is told whole"
+    assert tried.outcome.ended["reason"] == "max_signals"
+    none = Tried(market, expression="close > 9", since=since, max_signals=3)
+    assert none.outcome.status == "complete"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from screener.jobs.stopping import Counts, Criteria, account, cut, reason_to_stop, top_is_certain
 
-HITS = np.array([False, True, True, False, True, True])
+HITS = np.array([False, True, True, False, True, True], np.intp)
 RATINGS = np.array([math.nan, 80.0, 60.0, math.nan, 90.0, math.nan])
 
 
