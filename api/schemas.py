@@ -14,6 +14,7 @@ from core.errors import TickerdError
 from market.tickers import normalise_ticker
 from storage.schema import (
     LARGEST_WHOLE,
+    Given,
     UtcTime,
     proxy,
     scanner_event,
@@ -79,6 +80,7 @@ KINDS: tuple[tuple[type, Any], ...] = (
     (Integer, int),
     (Whole, int),
     (JSON, Any),
+    (Given, Any),
     (Text, str),
 )
 

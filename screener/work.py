@@ -119,6 +119,8 @@ class Engine:
             self.done += 1
         except Exception as error:
             self._keep_failure(asked.id, error)
+        finally:
+            ring(self._listener)
 
     def _keep_failure(self, scan_id: str, error: Exception) -> None:
         self.failed += 1
@@ -130,8 +132,6 @@ class Engine:
         except RetryLater:
             self._unkept[scan_id] = error
             raise
-        finally:
-            ring(self._listener)
 
     def _keep_failures(self) -> None:
         """Keep those that could not be while the database was away."""
