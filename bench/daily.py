@@ -122,7 +122,7 @@ def limit(_options: argparse.Namespace) -> Iterator[Bound]:
 
 def limit_real(_options: argparse.Namespace) -> Iterator[Bound]:
     """The shipped scanner under the same limit for minutes: so short a time is mostly learning."""
-    with practice(250, start_per_s=2.0, max_per_s=MOST_PER_S) as bench:
+    with practice(200, start_per_s=2.0, max_per_s=MOST_PER_S) as bench:
         process, clock = bench.start(), SystemClock()
         began_s = clock.monotonic_s()
         for per_s, until_s in ((4.0, 60.0), (1.0, 120.0), (3.0, 3600.0)):

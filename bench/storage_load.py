@@ -71,7 +71,7 @@ def metrics(url: str, seconds: float) -> dict[str, Any]:
         at = CLOCK.utc_now()
         started_s = time.perf_counter()
         try:
-            write_quotes(writer, quotes, group="metrics", at=at, session_opens_at=None, session_closes_at=None)
+            write_quotes(writer, quotes, at=at, session_opens_at=None, session_closes_at=None)
         except RetryLater:
             errors += 1
         taken.append(time.perf_counter() - started_s)

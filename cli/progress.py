@@ -24,7 +24,7 @@ from core.progress import Progress, Reporter
 class RemainingColumn(TimeRemainingColumn):
     """What the work itself says of the time to its end, where it does; else a guess from the stage's own speed."""
 
-    max_refresh = None  # drawn anew with each report
+    max_refresh = 0.0  # drawn anew with each report
 
     def render(self, task: Task) -> Text:
         """Return hours, minutes and seconds."""

@@ -17,7 +17,7 @@ from core.files import BINARY, FileLock, writing
 INCREASE_PER_S = 0.02
 """Added to the rate by each good answer: 88 of them lead from the default 0.25/s to 2/s."""
 CAREFUL_PER_S = 0.0007
-"""The same near the rate that was refused before: there it grows by 0.07 % a second, and meets the limit now and then."""
+"""The same near the rate that was refused before: it grows by 0.07 % a second, and meets the limit now and then."""
 NEAR = (0.88, 1.05)
 """Times the rate that was refused."""
 NEAR_KEPT, NEAR_COOL_DOWN_S = 0.75, 10.0

@@ -1,4 +1,4 @@
-"""One recorded pass of quotes into the table: run row, sweep, writes, coverage. Shared by metrics and daily."""
+"""One recorded pass of quotes of the metrics scanner into the table: run row, sweep, writes, coverage."""
 
 from __future__ import annotations
 
@@ -27,12 +27,10 @@ from yahoo.quote import QuoteAnswer
 
 log = get_logger(__name__)
 
-Group = Literal["metrics", "daily"]
+GROUP: Literal["metrics"] = "metrics"
 MakePass = Callable[[Accept], Pass]
 REMEMBERED = timedelta(days=5)
 """The longest time between two sessions; a price that was confirmed before it is held against nothing."""
-AfterWrite = Callable[[Sequence[Quote]], Mapping[str, int]]
-"""Called in a thread with the sound quotes of a batch after they are in the table; returns counts for the record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,23 +58,14 @@ class QuoteCycle:
         writer: Writer,
         lane: DirectLane | None,
         *,
-        group: Group,
         session: Session | None,
-        after_write: AfterWrite | None = None,
         make_pass: MakePass | None = None,
     ) -> None:
         self._context, self._writer, self._lane = context, writer, lane
-        self._group: Group = group
-        self._session, self._after_write, self._make_pass = session, after_write, make_pass
+        self._session, self._make_pass = session, make_pass
         self._prices: Mapping[str, float] = {}
         self._refused: Counter[str] = Counter()
-        self._more: Counter[str] = Counter()
         self._updated: set[str] = set()
-
-    @property
-    def counts(self) -> Counter[str]:
-        """What `after_write` counted, summed up."""
-        return self._more
 
     async def run(self, tickers: Sequence[str], *, concurrency: int, deadline_s: float) -> CycleResult:
         """Run the pass and record it; what the database raises ends it."""
@@ -94,7 +83,7 @@ class QuoteCycle:
         if self._make_pass is not None:
             return self._make_pass(self._accept)
         assert self._lane is not None
-        return Sweep(self._context, self._lane, self._believe, stage=self._group)
+        return Sweep(self._context, self._lane, self._believe, stage=GROUP)
 
     async def _finish(self, run_id: int, swept: Pass) -> CycleResult:
         result = self._result(swept.result, self._expected)
@@ -114,12 +103,11 @@ class QuoteCycle:
     async def _accept(self, answer: QuoteAnswer) -> None:
         at = self._context.clock.utc_now()
         sound = [quote for quote in answer.quotes if self._is_sound(quote, at)]
-        updated, counts = await asyncio.to_thread(self._write, sound, at)
+        updated = await asyncio.to_thread(self._write, sound, at)
         self._updated |= updated
         self._refused += Counter(by_table=len(sound) - len(updated))
-        self._more.update(counts)
         self._refused["foreign"] += len(answer.foreign)
-        self._context.pulse.coverage = {self._group: asdict(self._counts(None))}
+        self._context.pulse.coverage = {GROUP: asdict(self._counts(None))}
 
     def _is_sound(self, quote: Quote, at: datetime) -> bool:
         rule = why_refused(quote, at=at)
@@ -129,17 +117,17 @@ class QuoteCycle:
                 log.warning("quote_refused", ticker=quote.ticker, rule=rule)
         return rule is None
 
-    def _write(self, quotes: Sequence[Quote], at: datetime) -> tuple[set[str], Mapping[str, int]]:
-        """Write a batch; return the tickers that the table took and the counts of `after_write`."""
+    def _write(self, quotes: Sequence[Quote], at: datetime) -> set[str]:
+        """Write a batch; return the tickers that the table took."""
         opens_at = self._session.opens_at if self._session else None
         closes_at = self._session.closes_at if self._session else None
         written = write_quotes(
-            self._writer, quotes, group=self._group, at=at, session_opens_at=opens_at, session_closes_at=closes_at
+            self._writer, quotes, at=at, session_opens_at=opens_at, session_closes_at=closes_at
         ).written
         updated = {quote.ticker for quote in quotes}
         if written < len(updated):
-            updated = self._writer.run(lambda tx: read_confirmed(tx, updated, at=at), source=self._group)
-        return updated, self._after_write(quotes) if self._after_write else {}
+            updated = self._writer.run(lambda tx: read_confirmed(tx, updated, at=at), source=GROUP)
+        return updated
 
     def _sent_directly(self) -> int:
         return self._lane.requests if self._lane else 0
@@ -150,7 +138,7 @@ class QuoteCycle:
         self._prices = reading(self._context, lambda engine: read_prices(engine, since=since))
         return start_run(
             self._writer,
-            scanner=self._group,
+            scanner=GROUP,
             session_date=self._session.session_date if self._session else self._context.session_date(),
             expected=expected,
             at=self._context.clock.utc_now(),
@@ -188,14 +176,13 @@ class QuoteCycle:
 
     def _end(self, run_id: int, result: CycleResult, swept: Pass) -> None:
         now, counts = self._context.clock.utc_now(), self._counts(result)
-        self._context.pulse.coverage = {self._group: asdict(counts)}
-        write_coverage_minute(self._writer, minute=minute_of(now), field_group=self._group, counts=counts)
+        self._context.pulse.coverage = {GROUP: asdict(counts)}
+        write_coverage_minute(self._writer, minute=minute_of(now), field_group=GROUP, counts=counts)
         more = swept.detail()
         detail = {
             "requests": swept.requests + self._sent_directly() - self._sent_before,
             "failures": swept.result.failures,
             "refused": self._refused,
-            **self._more,
             **more,
             "why": self._why(result, more),
             "missing": sorted(swept.result.missing)[:100],
@@ -210,4 +197,4 @@ class QuoteCycle:
             detail=detail,
             at=now,
         )
-        log.info("cycle_finished", group=self._group, status=result.status, **asdict(counts))
+        log.info("cycle_finished", group=GROUP, status=result.status, **asdict(counts))

@@ -13,7 +13,7 @@ from core.errors import RetryLater, Unreachable
 from core.logs import get_logger
 from core.progress import measured
 from scanners.context import Context
-from scanners.lane import DirectLane, Stopped
+from scanners.lane import Stopped
 from yahoo.quote import BadAnswer, QuoteAnswer
 from yahoo.session import BatchRefused, RateLimited
 
@@ -65,14 +65,31 @@ class Pass(Protocol):
         """Return what else the record is to say."""
 
 
+class QuoteLane(Protocol):
+    """A way to Yahoo's quotes."""
+
+    async def quotes(self, tickers: Sequence[str]) -> QuoteAnswer:
+        """Return the quotes of one batch."""
+
+
 class Sweep:
-    """Asks for every batch until all are answered or the deadline passes; a failed one goes to the end of the line."""
+    """Asks for every batch until all are answered or the deadline passes; a failed one goes to the end of the line.
+
+    `is_patient`: the lane itself waits for an upstream that is away; what it gives up on ends the sweep.
+    """
 
     def __init__(
-        self, context: Context, lane: DirectLane, accept: Accept, *, stage: str, advance: Advance | None = None
+        self,
+        context: Context,
+        lane: QuoteLane,
+        accept: Accept,
+        *,
+        stage: str,
+        advance: Advance | None = None,
+        is_patient: bool = False,
     ) -> None:
         self._context, self._lane, self._accept = context, lane, accept
-        self._stage, self._advance = stage, advance or self._show
+        self._stage, self._advance, self._is_patient = stage, advance or self._show, is_patient
         self.result = SweepResult()
         self.requests = 0
         self._started_s = self._deadline_s = context.clock.monotonic_s()
@@ -140,6 +157,8 @@ class Sweep:
 
     def _failed(self, batch: tuple[str, ...], error: RetryLater) -> None:
         """Put the batch back, in halves where the upstream refuses its length."""
+        if self._is_patient and not isinstance(error, BadAnswer | BatchRefused | Stopped):
+            raise error
         if self._context.once and isinstance(error, Unreachable) and not self.result.done:
             raise error
         if not isinstance(error, Stopped):
@@ -148,14 +167,18 @@ class Sweep:
         if len(batch) == 1 and isinstance(error, BadAnswer) and self._is_hopeless(batch[0]):
             self.result.missing.add(batch[0])
         elif isinstance(error, BatchRefused):
-            middle = len(batch) // 2
-            self.result.unasked += [batch[:middle], batch[middle:]]
+            self._halve(batch)
         else:
             self.result.unasked.append(batch)
 
     def _contradicts(self, batch: tuple[str, ...]) -> None:
+        """Put the batch back in halves: rows of a lone ticker are nobody else's, so that true jumps are believed."""
         self.result.failures["Contradiction"] += 1
-        self.result.unasked.append(batch)
+        self._halve(batch)
+
+    def _halve(self, batch: tuple[str, ...]) -> None:
+        middle = len(batch) // 2
+        self.result.unasked += [part for part in (batch[:middle], batch[middle:]) if part]
 
     def _is_hopeless(self, ticker: str) -> bool:
         """True once the upstream has refused this ticker alone so often that it is as good as unknown there."""

@@ -34,7 +34,7 @@ from screener.schedule import Now, Ran, due, minute_of
 from screener.service import Service, new_id
 from screener.store import Store
 from storage import scans
-from storage.runs import completed_at
+from storage.runs import DAILY_BARS, completed_at
 from storage.writer import Writer
 
 log = get_logger(__name__)
@@ -208,7 +208,7 @@ class Engine:
             at=at,
             is_open=session is not None,
             prices_seq=self._service.store.newest_seq(),
-            closed_at=completed_at(engine, "daily", over.session_date) if over else None,
+            closed_at=completed_at(engine, DAILY_BARS, over.session_date) if over else None,
         )
 
     def renew_rates(self) -> None:

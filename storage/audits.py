@@ -77,7 +77,7 @@ def read_held(engine: Engine, session: Session, *, before: date | None) -> list[
 
 
 def _held(row: Any, session: Session) -> Held:
-    traded = None if row["witness_time"] is None else is_price_time(session, row["witness_time"])
+    traded = _traded(row["witness_time"], session)
     return Held(
         ticker=row["ticker"],
         bar=_numbers(row, "bar") if row["bar_close"] is not None else None,
@@ -87,6 +87,13 @@ def _held(row: Any, session: Session) -> Held:
         close_before=row["close_before"],
         usual_volume=row["avg_volume_3mon"],
     )
+
+
+def _traded(told: datetime | None, session: Session) -> bool | None:
+    """Whether the ticker traded, by the time of its price; None if that is unknown or of a later session."""
+    if told is not None and told < session.opens_at:
+        return False
+    return True if told is not None and is_price_time(session, told) else None
 
 
 def _is_of(row: Any, session: Session) -> bool:

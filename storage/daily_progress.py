@@ -28,6 +28,7 @@ class Standing:
     ex_dividend_date: date | None = None
     session: date | None = None
     quote: str | None = None
+    bar: str | None = None
     chart_need: str | None = None
     fundamentals: str | None = None
     chart: str | None = None
@@ -87,6 +88,7 @@ def read_standings(engine: Engine) -> list[Standing]:
 PROGRESS = (
     "session",
     "quote",
+    "bar",
     "chart_need",
     "fundamentals",
     "chart",

@@ -163,10 +163,14 @@ def is_same_past(one: dict[date, float], other: dict[date, float]) -> bool:
 
 
 def rename(writer: Writer, old: str, new: str, *, session_date: date, at: datetime) -> None:
-    """Let the row and the bars of `old` go on as `new`; where both have a bar, that of `new` counts."""
+    """Let the row and the bars of `old` go on as `new`; where both have a bar, that of `new` counts.
+
+    The row is as old as it was, so `new` is to be asked for again.
+    """
 
     def body(tx: Transaction) -> None:
         _rename(tx, _Events(tx, session_date, at), old, new, "the new ticker has its past")
+        tx.execute("drop_progress_of", {"old": new})
 
     writer.run(body, source="daily_bars")
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from market.quotes import Quote
 from storage.schema import stocks_stock
@@ -27,7 +27,6 @@ from storage.universe import unknown_tickers
 from storage.values import FUTURE_TOLERANCE, holds, is_words
 from storage.writer import Transaction, Writer
 
-Group = Literal["metrics", "daily"]
 AFTER_CLOSE = timedelta(minutes=15)  # the closing auction's print comes minutes after 16:00
 
 POSITIVE = frozenset(
@@ -71,12 +70,11 @@ def write_quotes(
     writer: Writer,
     quotes: Sequence[Quote],
     *,
-    group: Group,
     at: datetime,
     session_opens_at: datetime | None,
     session_closes_at: datetime | None,
 ) -> QuoteResult:
-    """Write at most a few hundred quotes, answered at `at`, in one transaction; "daily" also marks the daily group.
+    """Write at most a few hundred quotes, answered at `at`, in one transaction.
 
     A bound of the session that is None does not bind.
     """
@@ -86,7 +84,7 @@ def write_quotes(
     in_session = _session_test(session_opens_at, session_closes_at)
     rows = [_row(values, at=at, opens_at=session_opens_at, in_session=in_session) for values, _ in sound]
     impossible = {values["ticker"] for values, refused in sound if refused}
-    result = writer.run(lambda tx: _write(tx, rows, group=group, impossible=impossible), source=group)
+    result = writer.run(lambda tx: _write(tx, rows, impossible=impossible), source="metrics")
     nameless = sum(not is_words(quote.ticker) for quote in quotes)
     return replace(result, refused=result.refused + nameless)
 
@@ -104,14 +102,12 @@ def _row(
     }
 
 
-def _write(tx: Transaction, rows: list[dict[str, Any]], *, group: Group, impossible: set[str]) -> QuoteResult:
+def _write(tx: Transaction, rows: list[dict[str, Any]], *, impossible: set[str]) -> QuoteResult:
     numbered = [row | {"seq": tx.seq} for row in rows]
     written = tx.execute_many("write_quote", numbered)
     tx.wrote(written)
     priced = [row for row in numbered if row["current_price"] is not None and row["price_time"] is not None]
     tx.wrote(tx.execute_many("write_quote_price", priced))
-    if group == "daily":
-        tx.execute_many("mark_daily", [{"ticker": row["ticker"], "at": row["at"]} for row in rows])
     unknown = unknown_tickers(tx, [row["ticker"] for row in rows]) if written < len(rows) else set()
     older = len(rows) - written - len(unknown)
     return QuoteResult(written=written, unknown_ticker=len(unknown), refused=older + len(impossible - unknown))

@@ -12,6 +12,8 @@ from storage.schema import scanner_run
 from storage.writer import Transaction, Writer
 
 EndStatus = Literal["complete", "partial", "failed", "aborted"]
+DAILY_BARS = "daily_bars"
+"""The part of a daily refresh that others wait for: a session's bars are in the table."""
 
 
 def start_run(writer: Writer, *, scanner: str, session_date: date, expected: int, at: datetime) -> int:

@@ -22,6 +22,7 @@ from market.truth import Held
 from scanners.context import Context, reading
 from scanners.daily.asker import Asker
 from scanners.daily.charts import ask_once
+from scanners.daily.night import worst
 from scanners.daily.verdicts import BY_CHANCE, by_chart, by_witness, chosen, in_words, verdict_of, without_chart
 from scanners.lane import Stopped
 from storage.audits import (
@@ -62,9 +63,12 @@ class _Audit:
         held = {each.ticker: each for each in await asyncio.to_thread(self._read)}
         rules = chosen(held.values(), self._on)
         left = deque(ticker for ticker in rules if ticker not in self._found)
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._context.settings.daily.threads, len(left))):
-                group.create_task(self._work(left, held, rules))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._context.settings.daily.threads, len(left))):
+                    group.create_task(self._work(left, held, rules))
+        except ExceptionGroup as errors:
+            raise worst(errors.exceptions) from errors
         if left:
             raise Stopped("asked to stop")
         for ticker, each in held.items():

@@ -64,9 +64,11 @@ class Fundamentals:
         if decoded is None:
             return None
         standing = self._night.standings[ticker]
-        through = self._night.before if standing.bars_through == self._night.session.session_date else None
-        ex_date = decoded.fundamentals.ex_dividend_date
-        return plan.dividend_need(ex_date, through, self._night.session.session_date)
+        session_date, ex_date = self._night.session.session_date, decoded.fundamentals.ex_dividend_date
+        if ex_date is not None and standing.ex_dividend_date not in (None, ex_date) and ex_date <= session_date:
+            return "dividend"  # told only now, may be days late
+        through = self._night.before if standing.bars_through == session_date else None
+        return plan.dividend_need(ex_date, through, session_date)
 
     def _write(self, answers: Sequence[tuple[Answered, Decoded | None]]) -> None:
         night = self._night

@@ -28,13 +28,13 @@ class Verdict:
 
 
 def verdict(stored: Sequence[DayRow], told: Sequence[DayBar], *, through: date) -> Verdict:
-    """Return what the bars become, of days up to `through`."""
+    """Return what the bars become, of days up to `through`, which is no past: a late trade may have moved its close."""
     rows: list[DayRow] = [bar for bar in told if bar.session_date <= through]
     before = {row[0]: row for row in stored}
     after = {row[0]: row for row in rows}
     if before.keys() <= {through}:
         return Verdict("first", rows)
-    overlap = [(before[on], after[on]) for on in before.keys() & after.keys()]
+    overlap = [(before[on], after[on]) for on in (before.keys() & after.keys()) - {through}]
     if any(_was_rewritten(old, new) for old, new in overlap):
         is_cut = len(after) < ENOUGH * len(before)
         return Verdict("too_short") if is_cut else Verdict("reloaded", rows)
@@ -50,6 +50,7 @@ def _was_rewritten(old: DayRow, new: DayRow) -> bool:
     (*_, close_then, adjusted_then, _), (*_, close_now, adjusted_now, _) = old, new
     if not same_price(close_then, close_now):
         return True
-    if adjusted_then is None or adjusted_now is None:
-        return False  # of the day of a quote alone; nothing was paid since, or a chart would have been asked for
-    return not math.isclose(adjusted_then, adjusted_now, rel_tol=SAME_ADJUSTED)
+    if adjusted_now is None:
+        return False
+    was = close_now if adjusted_then is None else adjusted_then  # a quote's day: nothing was paid since
+    return not math.isclose(was, adjusted_now, rel_tol=SAME_ADJUSTED)

@@ -128,9 +128,9 @@ async def each(night: Night, tickers: Iterable[str], work: Callable[[str], Await
             for _ in range(min(night.context.settings.daily.threads, total)):
                 group.create_task(worker())
     except ExceptionGroup as errors:
-        raise _worst(errors.exceptions) from errors
+        raise worst(errors.exceptions) from errors
 
 
-def _worst(errors: Sequence[Exception]) -> Exception:
+def worst(errors: Sequence[Exception]) -> Exception:
     """Return the one that tells most: that we were asked to stop tells least."""
     return next((error for error in errors if not isinstance(error, Stopped | Superseded)), errors[0])

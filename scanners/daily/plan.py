@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from datetime import date, datetime
 from typing import Literal
@@ -19,6 +19,11 @@ SAME_SHARE = 0.0005
 SAME_USD = 0.0051
 """And in money: a quote's previous close may be rounded to cents."""
 DONE = "done"
+WRITTEN, NO_TRADE = "written", "no_trade"
+HAS_BAR = (WRITTEN, NO_TRADE)
+"""What a quote comes to if the table needs no chart for the session's bar."""
+LATE = 0.1
+"""Share of the tickers whose bar of the session may wait for a chart: the bars are in all the same."""
 MOST_NAMED = 60
 """Missed sessions: of a machine that was off for longer, the newest are named."""
 
@@ -52,6 +57,19 @@ def left_of(standings: Iterable[Standing], session_date: date) -> Left:
     )
 
 
+def bars_are_in(standings: Sequence[Standing], left: Left) -> bool:
+    """Whether the session's bars are in the table: all quotes are, and hardly a bar waits for a chart."""
+    waiting = set(left.charts)
+    late = sum(1 for each in standings if each.ticker in waiting and each.bar not in HAS_BAR)
+    return not left.quotes and late <= LATE * len(standings)
+
+
+def has_traded(standing: Standing, session_date: date) -> bool:
+    """Whether the session's bar is in the table, by the quote or by the chart."""
+    by_chart = standing.bar != NO_TRADE and standing.bars_through == session_date
+    return standing.bar == WRITTEN or by_chart
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """Tickers of a session: with all they need, with a reason why there is none, still to be asked."""
@@ -73,7 +91,8 @@ def requests_ahead(standings: Iterable[Standing], session_date: date, *, before:
     """Return how many requests the rest of the session takes, as far as can be known before its quotes are."""
     held = list(standings)
     left = left_of(held, session_date)
-    unasked = [each for each in held if each.ticker in set(left.quotes)]
+    to_quote = set(left.quotes)
+    unasked = [each for each in held if each.ticker in to_quote]
     charts = sum(1 for each in unasked if each.bars_through is None or (before and each.bars_through < before))
     return -(-len(unasked) // batch_size) + len(unasked) + len(left.fundamentals) + charts + len(left.charts)
 
@@ -117,7 +136,7 @@ def quoted(
 ) -> Quoted:
     """Return what a quote has come to. `before`: the session before; `bar_taken`: its bar is in the table."""
     later = quote.price_time is not None and quote.price_time >= session.opens_at
-    bar = "written" if bar_taken else "of_another_session" if later else "no_trade"
+    bar = WRITTEN if bar_taken else "of_another_session" if later else NO_TRADE
     need = _chart_need(quote, standing, session=session, before=before, last_close=last_close, bar_taken=bar_taken)
     if need is None and bar == "of_another_session":
         need = "gap"  # asked after the next open, or its numbers make no bar: only a chart can tell

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -18,6 +19,7 @@ from storage.daily_progress import Quoted, Standing, mark_quoted, read_last_clos
 from storage.quotes import write_quotes
 from storage.witness import read_prices
 from yahoo.quote import QuoteAnswer
+from yahoo.session import BatchRefused
 
 log = get_logger(__name__)
 
@@ -27,6 +29,30 @@ REMEMBERED = timedelta(days=5)
 """The longest time between two sessions; a price that was confirmed before it is held against nothing."""
 UNKNOWN = "unknown"
 """Asked for twice and silently left out: Yahoo does not know it."""
+
+
+OF_THE_SWEEP = ("Contradiction", "BatchRefused")
+"""Failures that the asker does not count."""
+
+
+class _PatientLane:
+    """The lane as all stages use it: in a storm silent for minutes, by hand at its end after one without a network."""
+
+    def __init__(self, night: Night) -> None:
+        self._night = night
+
+    async def quotes(self, tickers: Sequence[str]) -> QuoteAnswer:
+        answer = await self._night.asker.patiently(lambda: self._ask(tickers))
+        if isinstance(answer, BatchRefused):
+            raise answer
+        return answer
+
+    async def _ask(self, tickers: Sequence[str]) -> QuoteAnswer | BatchRefused:
+        """Ask once; that a list is too long is an answer, too: the same list is not asked for again."""
+        try:
+            return await self._night.lane.quotes(tickers)
+        except BatchRefused as refused:
+            return refused
 
 
 class Quotes:
@@ -56,11 +82,12 @@ class Quotes:
 
     async def _sweep(self, tickers: Sequence[str]) -> set[str]:
         night, settings = self._night, self._night.context.settings
-        sweep = Sweep(night.context, night.lane, self._accept, stage=STAGE, advance=self._advance)
+        lane = _PatientLane(night)
+        sweep = Sweep(night.context, lane, self._accept, stage=STAGE, advance=self._advance, is_patient=True)
         concurrency = min(settings.metrics.concurrency, settings.daily.threads)
         await sweep.run(tickers, batch_size=settings.metrics.batch_size, concurrency=concurrency, deadline_s=LONGEST_S)
         night.check()
-        night.asker.failures.update(sweep.result.failures)
+        night.asker.failures += Counter({kind: sweep.result.failures[kind] for kind in OF_THE_SWEEP})
         return sweep.result.missing
 
     def _advance(self, _done: int, _total: int) -> None:
@@ -87,7 +114,6 @@ class Quotes:
         write_quotes(
             night.writer,
             sound,
-            group="metrics",
             at=at,
             session_opens_at=session.opens_at,
             session_closes_at=session.closes_at,

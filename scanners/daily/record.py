@@ -14,7 +14,7 @@ from scanners.daily import plan
 from scanners.daily.night import Night
 from scanners.daily.plan import Left
 from storage.coverage import CoverageCounts, write_coverage_minute
-from storage.runs import finish_run, last_session_done, start_run
+from storage.runs import DAILY_BARS, finish_run, last_complete, last_session_done, start_run
 
 log = get_logger(__name__)
 
@@ -33,6 +33,7 @@ class Record:
     missed: list[date]
     ended: str = "an error"
     more: dict[str, Any] = field(default_factory=dict)
+    bars_noted: bool = False
 
     @classmethod
     def begin(cls, night: Night, *, expected: int) -> Self:
@@ -72,6 +73,24 @@ class Record:
             requests_per_s=round(per_s, 2),
             hours=round(hours, 2),
         )
+
+    def bars(self, left: Left) -> None:
+        """Note, once a session, that its bars are in: the scan engine waits for them, not for the whole night."""
+        night, session_date = self.night, self.night.session.session_date
+        standings = list(night.standings.values())
+        if self.bars_noted or not plan.bars_are_in(standings, left):
+            return
+        if not last_complete(night.engine, DAILY_BARS, session_date):
+            now, traded = (
+                night.context.clock.utc_now(),
+                sum(1 for each in standings if plan.has_traded(each, session_date)),
+            )
+            run_id = start_run(
+                night.writer, scanner=DAILY_BARS, session_date=session_date, expected=len(standings), at=now
+            )
+            counts = {"updated": traded, "failed": 0, "skipped": len(standings) - traded}
+            finish_run(night.writer, run_id, status="complete", detail={}, at=now, **counts)
+        self.bars_noted = True
 
     def end(self, left: Left) -> None:
         """Close the record."""

@@ -199,8 +199,9 @@ class _Look:
     async def _part(self, name: str, ask: Callable[[], Awaitable[Part]]) -> Part:
         """Return a part, asked for at most once a look."""
         file = self.parts / f"{name}.json"
-        if file.exists():
-            return msgspec.json.decode(file.read_bytes(), type=Part)
+        kept = _read(file)
+        if kept is not None:
+            return kept
         part = await ask()
         write_atomic(file, msgspec.json.encode(part))
         return part
@@ -234,7 +235,17 @@ def _before(folder: Path) -> dict[str, Source]:
 
 def _kept(folder: Path) -> Iterator[tuple[str, Part]]:
     for file in sorted(folder.glob("*.json")):
-        yield file.name.partition("-")[0], msgspec.json.decode(file.read_bytes(), type=Part)
+        part = _read(file)
+        if part is not None:
+            yield file.name.partition("-")[0], part
+
+
+def _read(file: Path) -> Part | None:
+    """Return a kept part; None if there is none, or none that can be read: then it is asked for again."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Part)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
 
 
 def _counts(verdict: Verdict) -> dict[str, Any]:

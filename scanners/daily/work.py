@@ -18,6 +18,7 @@ from scanners.daily.charts import Charts
 from scanners.daily.fundamentals import Fundamentals
 from scanners.daily.meter import Meter
 from scanners.daily.night import Night, Superseded
+from scanners.daily.plan import Left
 from scanners.daily.quotes import Quotes
 from scanners.daily.record import Record
 from scanners.daily.universe import refresh_universe
@@ -130,16 +131,22 @@ async def stages(night: Night, record: Record) -> None:
     """Do what is left of each stage; what a stage leaves or finds out is done in the next round."""
     record.more["universe"] = await _universe(night)
     for _ in range(ROUNDS):
-        left = await night.look()
+        left = await _look(night, record)
         if left.is_empty:
             break
         record.estimate(left)
         await Quotes(night).run(left.quotes)
-        left = await night.look()
+        left = await _look(night, record)
         night.to_come = len(left.charts)
         await Fundamentals(night).run(left.fundamentals)
         left = await night.look()
         night.to_come = 0
         await Charts(night).run(left.charts)
-    if (await night.look()).is_empty:
+    if (await _look(night, record)).is_empty:
         record.more["audit"] = await audit(night.context, night.writer, night.asker, night.session)
+
+
+async def _look(night: Night, record: Record) -> Left:
+    left = await night.look()
+    await asyncio.to_thread(record.bars, left)
+    return left

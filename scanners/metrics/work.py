@@ -228,9 +228,7 @@ async def cycle(tools: Tools, tickers: list[str]) -> CycleResult:
                 make_pass = _pass_maker(tools, tools.rotation, tools.members, crowd)
             if not usable:
                 _say_pool_is_empty(tools)
-        one = QuoteCycle(
-            context, tools.writer, tools.lane, group="metrics", session=context.session(), make_pass=make_pass
-        )
+        one = QuoteCycle(context, tools.writer, tools.lane, session=context.session(), make_pass=make_pass)
         return await one.run(tickers, concurrency=settings.concurrency, deadline_s=settings.cycle_deadline_s)
 
 

@@ -55,9 +55,3 @@ UPDATE stocks_stock SET
     change_seq = :seq
 WHERE ticker = :ticker
     AND (price_time IS NULL OR price_time = :price_time OR (:in_session AND price_time < :price_time))
-
--- name: mark_daily
-UPDATE stocks_stock SET
-    daily_updated_at = :at,
-    last_updated = CASE WHEN last_updated > :at THEN last_updated ELSE :at END
-WHERE ticker = :ticker AND (daily_updated_at IS NULL OR daily_updated_at < :at)

@@ -120,7 +120,7 @@ def test_each_field_of_a_recorded_quote_stands_in_the_table_as_recorded(
     body = json.dumps({"quoteResponse": {"result": [row], "error": None}}).encode()
     quotes = parse_answer(body, asked=[ticker], at=at).quotes
     assert [why_refused(quote, at=at) for quote in quotes] == [None]
-    write_quotes(writer, quotes, group="metrics", at=at, session_opens_at=None, session_closes_at=None)
+    write_quotes(writer, quotes, at=at, session_opens_at=None, session_closes_at=None)
     stored = table_row(sqlite_file, ticker, at)
     assert {column: stored[column] for column in SAME} == {
         column: (row.get(key) or None) if column in ZERO_IS_NOT_KNOWN else row.get(key) for column, key in SAME.items()

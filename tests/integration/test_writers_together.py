@@ -52,7 +52,7 @@ def metrics(number):
     for start in range(0, 1000, 100):
         quotes = [Quote(ticker=ticker, volume=number) for ticker in tickers[start : start + 100]]
         result = write_quotes(
-            writer, quotes, group="metrics", at=clock.utc_now(), session_opens_at=None, session_closes_at=None
+            writer, quotes, at=clock.utc_now(), session_opens_at=None, session_closes_at=None
         )
         assert result.written == 100
 

@@ -26,18 +26,11 @@ async def run_cycle(
     tickers: Sequence[str] | None = None,
     *,
     deadline_s: float = 20.0,
-    group: Any = "metrics",
-    written: list[str] | None = None,
 ) -> CycleResult:
-    def after_write(quotes: Sequence[Quote]) -> dict[str, int]:
-        if written is not None:
-            written.extend(quote.ticker for quote in quotes)
-        return {"bars": len(quotes)}
-
     async with HttpClient(ca_path=context.trust.ca_path, proxy=context.settings.network.proxy) as http:
         with stage.writer() as writer:
             lane = DirectLane(context, http)
-            cycle = QuoteCycle(context, writer, lane, group=group, session=context.session(), after_write=after_write)
+            cycle = QuoteCycle(context, writer, lane, session=context.session())
             return await cycle.run(tickers or stage.tickers, concurrency=8, deadline_s=deadline_s)
 
 
@@ -84,10 +77,9 @@ async def test_a_ticker_unknown_to_the_upstream_is_missing_and_named(still_stage
 
 async def test_rows_that_were_never_asked_for_are_counted_and_not_written(still_stage: Stage) -> None:
     still_stage.market.server.answer_status(QUOTE, 200, document(a_row("AAPL"), a_row("MSFT")))
-    written: list[str] = []
-    result = await run_cycle(still_stage, still_stage.context("metrics"), ["AAPL"], written=written)
+    result = await run_cycle(still_stage, still_stage.context("metrics"), ["AAPL"])
     assert result.updated == 1
-    assert written == ["AAPL"]
+    assert still_stage.stocks("metrics_updated_at IS NOT NULL").keys() == {"AAPL"}
     assert still_stage.stocks()["MSFT"]["volume"] is None
     assert still_stage.runs("metrics")[0]["detail"]["refused"]["foreign"] == 1
 
@@ -106,9 +98,8 @@ async def test_a_quote_that_contradicts_itself_is_not_written_and_not_fresh(
     still_stage: Stage, wrong: dict[str, Any], rule: str
 ) -> None:
     still_stage.market.server.answer_status(QUOTE, 200, document(a_row("AAPL", **wrong), a_row("MSFT")))
-    written: list[str] = []
-    await run_cycle(still_stage, still_stage.context("metrics"), ["AAPL", "MSFT"], written=written)
-    assert written == ["MSFT"]
+    await run_cycle(still_stage, still_stage.context("metrics"), ["AAPL", "MSFT"])
+    assert still_stage.stocks("metrics_updated_at IS NOT NULL").keys() == {"MSFT"}
     assert still_stage.stocks()["AAPL"]["volume"] is None
     assert still_stage.runs("metrics")[0]["detail"]["refused"][rule] == 1
     assert still_stage.coverage("metrics") == [{"fresh": 1, "unchanged": 0, "no_trade": 0, "unknown": 1, "total": 2}]
@@ -121,7 +112,7 @@ async def test_what_the_table_does_not_take_is_not_counted_as_updated(still_stag
     tomorrow = NOON + timedelta(days=1)
     with still_stage.writer() as writer:
         newer = Quote(ticker="AAPL", volume=7)
-        write_quotes(writer, [newer], group="metrics", at=tomorrow, session_opens_at=None, session_closes_at=None)
+        write_quotes(writer, [newer], at=tomorrow, session_opens_at=None, session_closes_at=None)
     still_stage.market.server.answer_status(QUOTE, 200, document(a_row("AAPL"), a_row("MSFT")))
     result = await run_cycle(still_stage, still_stage.context("metrics"), ["AAPL", "MSFT"])
     assert result == CycleResult(status="complete", updated=1, missing=0, failed=1)
@@ -138,7 +129,7 @@ async def test_at_its_deadline_a_cycle_ends_as_partial_with_honest_counts(still_
     still_stage.market.server.answer_status(QUOTE, 429, times=20)
     async with HttpClient(ca_path=context.trust.ca_path, proxy=context.settings.network.proxy) as http:
         with still_stage.writer() as writer:
-            cycle = QuoteCycle(context, writer, DirectLane(context, http), group="metrics", session=context.session())
+            cycle = QuoteCycle(context, writer, DirectLane(context, http), session=context.session())
             result = await cycle.run(still_stage.tickers, concurrency=1, deadline_s=10)
     assert result == CycleResult(status="partial", updated=4, missing=0, failed=4)
     (run,) = still_stage.runs("metrics")
@@ -161,14 +152,6 @@ async def test_once_an_upstream_that_is_away_leaves_a_failed_run_not_a_running_o
         await run_cycle(still_stage, still_stage.context("metrics", once=True))
     (run,) = still_stage.runs("metrics")
     assert (run["status"], run["failed"], run["detail"]["failures"]) == ("failed", 8, {})
-
-
-async def test_the_daily_group_is_marked_by_a_daily_cycle_alone(still_stage: Stage) -> None:
-    await run_cycle(still_stage, still_stage.context("metrics"))
-    assert still_stage.stocks("daily_updated_at IS NOT NULL") == {}
-    await run_cycle(still_stage, still_stage.context("daily"), group="daily")
-    assert len(still_stage.stocks("daily_updated_at IS NOT NULL")) == 8
-    assert still_stage.coverage("daily")[0]["fresh"] == 8
 
 
 async def test_the_next_cycle_marks_one_that_never_ended_as_aborted(still_stage: Stage) -> None:

@@ -205,3 +205,18 @@ async def test_who_counts_more_than_tickers_shows_the_progress_himself(still_sta
         await sweep.run(still_stage.tickers, batch_size=4, concurrency=1, deadline_s=20.0)
     assert shown == [(4, 8), (8, 8)]
     assert context.pulse.progress is None
+
+
+async def test_rows_that_contradict_what_is_known_are_asked_for_in_ever_smaller_lists(still_stage: Stage) -> None:
+    """Else a batch in which many prices truly jumped would be asked for until the deadline."""
+
+    class Doubting(Taken):
+        async def accept(self, answer: QuoteAnswer) -> bool:  # type: ignore[override]
+            await super().accept(answer)
+            return len(answer.quotes) == 1
+
+    doubting = Doubting()
+    result, _ = await swept(still_stage.context("daily", clock=ShiftedClock(speed=50)), ["AAPL", "F", "SPY"], doubting)
+    assert result.answered == {"AAPL", "F", "SPY"}
+    assert [len(answer.quotes) for answer in doubting.answers] == [3, 1, 2, 1, 1]
+    assert result.failures == {"Contradiction": 2}

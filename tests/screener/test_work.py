@@ -26,7 +26,7 @@ from screener.work import Engine, main
 from storage import scans
 from storage.daily_bars import write_daily_bars
 from storage.engine import open_reader_engine
-from storage.runs import finish_run, start_run
+from storage.runs import DAILY_BARS, finish_run, start_run
 from storage.schema import stocks_stock
 from storage.writer import Writer
 from tests.fix_clock import FakeClock
@@ -161,7 +161,7 @@ def test_after_the_close_a_scan_runs_once_on_completed_bars(
     still_clock.at += timedelta(hours=5)
     day = LAST_DAY + timedelta(days=3)
     write_daily_bars(keeper, daily_bars({"A": [12.5], "B": [17.0]}, last_day=day))
-    run = start_run(keeper, scanner="daily", session_date=day, expected=2, at=still_clock.at)
+    run = start_run(keeper, scanner=DAILY_BARS, session_date=day, expected=2, at=still_clock.at)
     done = {"updated": 2, "failed": 0, "skipped": 0, "detail": {}}
     finish_run(keeper, run, status="complete", **done, at=still_clock.at)  # type: ignore[arg-type]
     still_clock.at += timedelta(seconds=1)
@@ -295,7 +295,7 @@ def test_hit_rates_wait_for_the_whole_session(engine: Engine, keeper: Writer, se
     file = Path(settings.state.dir) / "hit_rates.json"
     engine.renew_rates()
     assert not file.exists(), "the session's bars are still coming"
-    run = start_run(keeper, scanner="daily", session_date=LAST_DAY, expected=2, at=NOON)
+    run = start_run(keeper, scanner=DAILY_BARS, session_date=LAST_DAY, expected=2, at=NOON)
     finish_run(keeper, run, status="complete", updated=2, failed=0, skipped=0, detail={}, at=NOON)
     engine.renew_rates()
     assert file.exists()

@@ -66,7 +66,6 @@ def fill(writer: Writer, *, quoted_at: timedelta = timedelta(minutes=40), told: 
     write_quotes(
         writer,
         [QUOTE],
-        group="metrics",
         at=CLOSES_AT + quoted_at,
         session_opens_at=OPENS_AT,
         session_closes_at=CLOSES_AT,
@@ -109,6 +108,14 @@ def test_a_witness_of_another_session_says_that_there_was_no_trade(writer: Write
     fill(writer, told=Witness(price=10.1, price_time=OPENS_AT - timedelta(days=2)))
     held = read_held(reader, SESSION, before=BEFORE)[0]
     assert (held.witness, held.traded) == (None, False)
+
+
+def test_a_witness_of_a_later_session_says_nothing(writer: Writer, reader: Engine, still_clock: StillClock) -> None:
+    """A refresh that runs after the next open: else each ticker that trades again looked as if it had not traded."""
+    still_clock.at = CLOSES_AT + timedelta(days=1)
+    fill(writer, told=Witness(price=10.8, price_time=OPENS_AT + timedelta(days=1)))
+    held = read_held(reader, SESSION, before=BEFORE)[0]
+    assert (held.witness, held.traded) == (None, None)
 
 
 def test_findings_stand_from_the_first_on_and_are_replaced_by_ticker(writer: Writer, reader: Engine) -> None:

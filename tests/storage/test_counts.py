@@ -23,7 +23,7 @@ def test_only_what_was_confirmed_since_the_given_moment_counts_as_fresh(database
             row = PriceRow(ticker=ticker, price_usd=10.0, price_time=clock.at)
             flush_prices(writer, [row], price_source="stream", session_opens_at=OPENS_AT)
         quote = Quote(ticker="NVDA", volume=5)
-        write_quotes(writer, [quote], group="metrics", at=NOON, session_opens_at=None, session_closes_at=None)
+        write_quotes(writer, [quote], at=NOON, session_opens_at=None, session_closes_at=None)
     engine = open_reader_engine(database_url, service="test")
     try:
         counted = [count_fresh(engine, since=NOON + timedelta(seconds=seconds)) for seconds in (0, 30, 90)]
@@ -42,7 +42,7 @@ def test_the_table_says_which_rows_it_took(database_url: str) -> None:
         row = PriceRow(ticker="AAPL", price_usd=10.0, price_time=NOON)
         flush_prices(writer, [row], price_source="stream", session_opens_at=OPENS_AT)
         quote = Quote(ticker="MSFT", volume=5)
-        write_quotes(writer, [quote], group="metrics", at=NOON, session_opens_at=None, session_closes_at=None)
+        write_quotes(writer, [quote], at=NOON, session_opens_at=None, session_closes_at=None)
         asked = ("AAPL", "MSFT", "NONE")
         assert writer.run(lambda tx: read_price_times(tx, asked), source="test") == {"AAPL": NOON, "MSFT": None}
         assert writer.run(lambda tx: read_confirmed(tx, asked, at=NOON), source="test") == {"MSFT"}

@@ -36,6 +36,7 @@ def test_what_each_listed_ticker_came_to_is_read_back(writer: Writer, reader: En
         ticker="A",
         session=MONDAY,
         quote="done",
+        bar="written",
         chart_need="new",
         fundamentals="done",
         chart="first",

@@ -32,7 +32,7 @@ def filled(writer: Writer) -> Writer:
     names = [Listing(ticker="NA", company_name='National "A", Inc.\nof Maine'), Listing(ticker="NAN")]
     load_universe(writer, names)
     quote = Quote(ticker="A", current_price=0.1 + 0.2, price_time=NOON, volume=7, next_earnings_date=date(2026, 12, 1))
-    write_quotes(writer, [quote], group="metrics", at=NOON, session_opens_at=OPENS_AT, session_closes_at=CLOSES_AT)
+    write_quotes(writer, [quote], at=NOON, session_opens_at=OPENS_AT, session_closes_at=CLOSES_AT)
     bar = DailyBar(ticker="NAN", session_date=MONDAY, **PRICES, adj_close=None, volume=2**40, source="quote")
     write_daily_bars(writer, [bar])
     return writer

@@ -146,8 +146,7 @@ def test_how_far_the_nights_refresh_is_goes_along_unless_the_new_ticker_is_furth
         return Quoted(ticker=ticker, quote="done", bars_through=bars_through)
 
     mark_quoted(writer, [quoted("A", MONDAY), quoted("B", MONDAY), quoted("C", TUESDAY)], session_date=MONDAY)
-    rename(writer, "A", "AA", session_date=MONDAY, at=NOON)
-    rename(writer, "B", "C", session_date=MONDAY, at=NOON)
+    apply(writer, renamed=[("A", "AA"), ("B", "C")])
     found = rows(reader, "SELECT ticker, bars_through FROM daily_progress ORDER BY ticker")
     assert [(ticker, str(day)) for ticker, day in found] == [("AA", str(MONDAY)), ("C", str(TUESDAY))]
 
@@ -180,3 +179,10 @@ def test_a_past_is_the_same_only_where_enough_of_it_tells() -> None:
     assert not is_same_past(
         closes, {day: close + (0.02 if number % 4 == 0 else 0) for number, (day, close) in enumerate(closes.items())}
     )
+
+
+def test_a_ticker_that_got_an_older_row_is_asked_for_anew(writer: Writer, reader: Engine) -> None:
+    """What the night has told of it was in the row that gave way."""
+    mark_quoted(writer, [Quoted(ticker="B", quote="done")], session_date=MONDAY)
+    rename(writer, "A", "B", session_date=MONDAY, at=NOON)
+    assert rows(reader, "SELECT * FROM daily_progress") == []

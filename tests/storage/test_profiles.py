@@ -161,7 +161,7 @@ def test_what_is_refused_is_counted_by_rule_and_ages(writer: Writer, reader: Eng
 def test_an_answer_with_both_prices_of_another_ticker_is_refused_whole(
     writer: Writer, reader: Engine, price: float, close: float, is_taken: bool
 ) -> None:
-    write_quotes(writer, [QUOTE], group="metrics", at=NOON, session_opens_at=OPENS_AT, session_closes_at=CLOSES_AT)
+    write_quotes(writer, [QUOTE], at=NOON, session_opens_at=OPENS_AT, session_closes_at=CLOSES_AT)
     told = Decoded(fundamentals=FULL, witness=Witness(price=price, previous_close=close))
     result = write(writer, told)
     assert (result.contradicting == (), row_of(reader)["beta"] is not None) == (is_taken, is_taken)

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from market.quotes import Quote
 from storage.prices import PriceRow, flush_prices
-from storage.quotes import Group, QuoteResult, write_quotes
+from storage.quotes import QuoteResult, write_quotes
 from storage.reader import read_quotes
 from storage.writer import Writer
 from tests.fix_storage import CLOSES_AT, NOON, OPENS_AT, StillClock
@@ -58,12 +58,11 @@ FULL = Quote(
 def write(
     writer: Writer,
     *quotes: Quote,
-    group: Group = "metrics",
     at: datetime = NOON,
     opens_at: datetime | None = OPENS_AT,
     closes_at: datetime | None = CLOSES_AT,
 ) -> QuoteResult:
-    return write_quotes(writer, quotes, group=group, at=at, session_opens_at=opens_at, session_closes_at=closes_at)
+    return write_quotes(writer, quotes, at=at, session_opens_at=opens_at, session_closes_at=closes_at)
 
 
 def row_of(reader: Engine, ticker: str = "A") -> dict[str, Any]:
@@ -99,25 +98,12 @@ def test_a_field_left_out_keeps_its_value_except_where_absence_says_none_now(wri
     assert (after["metrics_updated_at"], after["price_updated_at"]) == (NOON + SECOND, NOON)
 
 
-def test_the_daily_group_has_its_own_time(writer: Writer, reader: Engine) -> None:
-    write(writer, FULL, group="daily")
-    row = row_of(reader)
-    assert (row["daily_updated_at"], row["metrics_updated_at"], row["volume"]) == (NOON, NOON, 1_234_567)
-
-
 def test_an_older_answer_changes_nothing(writer: Writer, reader: Engine) -> None:
     write(writer, FULL)
     before = row_of(reader)
     old = Quote(ticker="A", volume=1, current_price=1.0, price_time=NOON - SECOND)
     assert write(writer, old, at=NOON - SECOND) == QuoteResult(written=0, unknown_ticker=0, refused=1)
     assert row_of(reader) == before
-
-
-def test_a_late_daily_answer_marks_the_daily_group_beside_newer_metrics(writer: Writer, reader: Engine) -> None:
-    write(writer, FULL, at=NOON)
-    write(writer, Quote(ticker="A", volume=1), at=NOON - SECOND, group="daily")
-    row = row_of(reader)
-    assert (row["daily_updated_at"], row["volume"], row["last_updated"]) == (NOON - SECOND, 1_234_567, NOON)
 
 
 def test_an_unknown_ticker_is_counted_and_the_rest_written(writer: Writer) -> None:

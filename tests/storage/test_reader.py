@@ -85,7 +85,7 @@ def test_a_change_has_the_values_that_the_table_has(
 ) -> None:
     quote = Quote(ticker="A", current_price=2.5, price_time=NOON, volume=7, next_earnings_date=date(2026, 12, 1))
     opens_at = {"session_opens_at": OPENS_AT, "session_closes_at": CLOSES_AT}
-    write_quotes(writer, [quote], group="metrics", at=NOON, **opens_at)
+    write_quotes(writer, [quote], at=NOON, **opens_at)
     with reader.connect() as connection:
         table = {row["ticker"]: dict(row) for row in connection.execute(select(stocks_stock)).mappings()}
     row = {row["ticker"]: row for row in client.changes(0).rows}["A"]

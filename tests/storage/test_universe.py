@@ -43,7 +43,7 @@ def test_only_a_complete_list_unlists_and_a_returning_ticker_is_listed_again(wri
 def test_the_dollar_volume_is_average_volume_times_price(writer: Writer, reader: Engine) -> None:
     load_universe(writer, [Listing(ticker="A", quote_type="EQUITY")])
     quotes = [Quote(ticker="A", current_price=2.5, price_time=NOON, avg_volume_3mon=1000)]
-    write_quotes(writer, quotes, group="metrics", at=NOON, session_opens_at=None, session_closes_at=None)
+    write_quotes(writer, quotes, at=NOON, session_opens_at=None, session_closes_at=None)
     first, second, _ = read_tickers(reader)
     assert first == TickerRow(ticker="A", quote_type="EQUITY", dollar_volume_usd=2500.0)
     assert second == TickerRow(ticker="B", quote_type=None, dollar_volume_usd=None)

@@ -25,10 +25,10 @@ def test_the_stream_speaks_before_an_answer_and_neither_of_another_session(sqlit
             Quote(ticker="AAPL", previous_close=99.0, open_price=100.0, shares_outstanding=7),
             Quote(ticker="MSFT", previous_close=50.0, current_price=51.0, price_time=AT),
         ]
-        write_quotes(writer, quotes, group="metrics", at=AT, session_opens_at=OPEN, session_closes_at=None)
+        write_quotes(writer, quotes, at=AT, session_opens_at=OPEN, session_closes_at=None)
         old = Quote(ticker="OLD", previous_close=5.0, current_price=5.0, price_time=OPEN - timedelta(days=1))
         before = OPEN - timedelta(days=1)
-        write_quotes(writer, [old], group="metrics", at=before, session_opens_at=before, session_closes_at=None)
+        write_quotes(writer, [old], at=before, session_opens_at=before, session_closes_at=None)
         streamed = PriceRow(ticker="AAPL", price_usd=230.0, change=2.0, change_percent=0.88, price_time=AT, heard_at=AT)
         flush_prices(writer, [streamed], price_source="stream", session_opens_at=OPEN)
     engine = open_reader_engine(url, service="test")

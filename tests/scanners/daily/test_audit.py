@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from core.clock import SystemClock
+from core.errors import RetryLater
 from core.tasks import spawn
 from market.fundamentals import Decoded, Fundamentals, Witness
 from market.quotes import Quote
@@ -59,7 +60,6 @@ def _fill(writer: Writer, stage: Stage, ticker: str, *, witnessed: bool) -> None
     write_quotes(
         writer,
         [quote],
-        group="metrics",
         at=EVENING,
         session_opens_at=MONDAY.opens_at,
         session_closes_at=MONDAY.closes_at,
@@ -181,3 +181,16 @@ async def test_after_a_restart_the_newest_audit_is_shown(still_stage: Stage) -> 
     later = still_stage.context("daily")
     show_newest(later)
     assert later.pulse.facts["audit"]["text"] == "8 of 8 exact"
+
+
+async def test_a_database_that_is_away_ends_the_audit_with_that(
+    still_stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not with a group of errors, which would be a fault of the program."""
+
+    def away(*_given: Any) -> None:
+        raise RetryLater("is away")
+
+    monkeypatch.setattr("scanners.daily.audit.write_findings", away)
+    with pytest.raises(RetryLater, match="is away"):
+        await run(still_stage, evening(still_stage))

@@ -19,7 +19,7 @@ def said(code: str, description: str) -> str:
 
 async def outcomes(stage: Stage, *tickers: str, **sections: Any) -> dict[str, str]:
     """Ask for quotes and fundamentals; return what each ticker's came to."""
-    async with a_night(stage, after_close(stage, speed=50.0, **sections)) as night:
+    async with a_night(stage, after_close(stage, speed=500.0, **sections)) as night:
         await Quotes(night).run(tickers)
         await night.look()
         await Fundamentals(night).run(tickers)
@@ -94,3 +94,22 @@ async def test_a_dividend_that_the_bars_do_not_know_asks_for_the_chart(still_sta
         await Fundamentals(night).run(["AAPL", "MSFT"])
     rows = still_stage.rows("SELECT chart_need FROM daily_progress ORDER BY ticker")
     assert [row["chart_need"] for row in rows] == ["dividend", None]
+
+
+async def test_a_dividend_that_is_told_days_late_asks_for_the_chart_all_the_same(still_stage: Stage) -> None:
+    async with a_night(still_stage) as night:
+        await Quotes(night).run(["AAPL"])
+        mark = "UPDATE daily_progress SET chart_need = NULL, bars_through = '2026-11-23'"
+        known = "UPDATE stocks_stock SET ex_dividend_date = '2026-08-17'"
+        with still_stage.writer() as writer:
+            for statement in (mark, known):
+                writer.run(lambda tx, text=statement: tx.connection.exec_driver_sql(text), source="test")  # type: ignore[misc]
+        body = {"summaryDetail": {"exDividendDate": 1795046400}, "price": {"symbol": "AAPL"}}  # 2026-11-19
+        text = json.dumps({"quoteSummary": {"result": [body], "error": None}})
+        still_stage.market.fault("answer", path=SUMMARY + "AAPL", body=text, type="application/json")
+        for need in ("dividend", None):
+            await night.look()
+            await Fundamentals(night).run(["AAPL"])
+            assert still_stage.rows("SELECT chart_need FROM daily_progress") == [{"chart_need": need}]
+            with still_stage.writer() as writer:
+                writer.run(lambda tx: tx.connection.exec_driver_sql(mark), source="test")

@@ -42,10 +42,17 @@ def test_after_a_split_the_whole_past_is_another() -> None:
 def test_after_a_dividend_only_the_adjusted_closes_are_others() -> None:
     held, told = days(2, 1, adjusted=10.0), [*days(2, 1, adjusted=9.96), day(0)]
     assert verdict(held, told, through=TODAY).past == "reloaded"
-    assert verdict(days(2, 1, adjusted=None), told, through=TODAY).past == "added", "a quote knows none"
+    assert verdict(days(2, 1, adjusted=None), told, through=TODAY).past == "reloaded", "bars of quotes have none"
+    assert verdict(days(2, 1, adjusted=None), days(2, 1, 0), through=TODAY).past == "added", "nothing was paid since"
     assert verdict(days(2, 1, adjusted=9.96000004), told, through=TODAY).past == "added", "a 32-bit float"
 
 
 def test_a_chart_that_is_cut_short_replaces_nothing() -> None:
     held = days(*range(400, 0, -1), close=40.0)
     assert astuple(verdict(held, days(3, 2, 1), through=TODAY)) == ("too_short", ())
+
+
+def test_another_close_of_the_session_itself_is_no_other_past() -> None:
+    """A late trade; bars older than the chart would be lost for it."""
+    held = [*days(400, 2, 1), day(0, adjusted=None)]
+    assert verdict(held, [*days(2, 1), day(0, 10.1, 10.1)], through=TODAY).past == "same"

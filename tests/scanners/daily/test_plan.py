@@ -43,6 +43,20 @@ def quoted(quote: Quote, *, last_close: float | None = 10.0, bar_taken: bool = T
     return found.bar, found.chart_need, found.bars_through
 
 
+def test_the_bars_are_in_once_hardly_one_of_them_waits_for_a_chart() -> None:
+    held = [Standing(ticker=str(number), bar="written") for number in range(18)]
+    held += [Standing(ticker="still", bar="no_trade"), Standing(ticker="refused")]
+    refused = Left((), ("1", "2"), ("1", "refused", "still"))
+    assert plan.bars_are_in(held, refused), "a past to be reloaded has its bar of the session"
+    assert not plan.bars_are_in(held, Left(("refused",), (), ()))
+    traded = [plan.has_traded(each, TODAY) for each in held[-3:]]
+    assert traded == [True, False, False]
+    assert plan.has_traded(Standing(ticker="late", bar="of_another_session", bars_through=TODAY), TODAY)
+    late = [Standing(ticker=str(number), bar="of_another_session") for number in range(3)]
+    assert not plan.bars_are_in([*late, *held[3:]], Left((), (), ("0", "1", "2")))
+    assert plan.bars_are_in([*late, *held[3:]], Left((), (), ("0", "1")))
+
+
 def test_the_bar_of_a_session_is_the_quote_after_its_close() -> None:
     assert bar_of(a_quote(), MONDAY) == DailyBar(
         ticker="A",

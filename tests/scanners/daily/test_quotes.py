@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
+from core.errors import Unreachable
 from scanners.daily.quotes import Quotes
-from tests.fix_daily import FRIDAY, QUOTE, a_night
-from tests.fix_scanners import MONDAY, Stage
+from tests.fix_daily import FRIDAY, QUOTE, a_night, after_close
+from tests.fix_scanners import MONDAY, Stage, eventually
 
 
 async def test_each_ticker_ends_in_a_bar_a_day_without_trade_or_a_reason(still_stage: Stage) -> None:
@@ -64,3 +69,27 @@ async def test_a_close_that_the_stored_bars_do_not_know_asks_for_the_chart(still
             "bars_through": str(MONDAY.session_date),
         },
     ]
+
+
+async def test_an_hour_of_nonsense_costs_a_few_requests(still_stage: Stage) -> None:
+    """Silence, then one careful request, as in every stage; the rest of the day is soon told."""
+    still_stage.market.fault("html", path=QUOTE)
+    context = after_close(still_stage, speed=8000.0)
+    began_s = context.clock.monotonic_s()
+    async with a_night(still_stage, context) as night:
+        asking = asyncio.ensure_future(Quotes(night).run(still_stage.tickers))
+        await eventually(lambda: context.clock.monotonic_s() > began_s + 3600.0)
+        assert len(still_stage.market.requests(path=QUOTE)) < 100
+        still_stage.market.clear()
+        await asyncio.wait_for(asking, 20)
+        assert night.outcomes["quotes", "done"] == 8
+
+
+async def test_by_hand_a_network_that_goes_away_between_two_batches_ends_it(still_stage: Stage) -> None:
+    context = after_close(still_stage, once=True, speed=500.0, metrics={"batch_size": 1, "concurrency": 1})
+    async with a_night(still_stage, context) as night:
+        asking = asyncio.ensure_future(Quotes(night).run(still_stage.tickers))
+        await eventually(lambda: night.outcomes["quotes", "done"])
+        still_stage.market.fault("cut", at_bytes=10)
+        with pytest.raises(Unreachable):
+            await asyncio.wait_for(asking, 20)

@@ -59,3 +59,16 @@ async def test_a_run_says_how_it_ended(still_stage: Stage) -> None:
     assert runs[1]["detail"]["stages"] == {"fundamentals": {"not_found": 1}}
     assert runs[1]["detail"]["named"] == {"fundamentals.not_found": ["F"]}
     assert still_stage.coverage("daily")[-1] == {"fresh": 0, "unchanged": 0, "no_trade": 0, "unknown": 8, "total": 8}
+
+
+async def test_the_bars_of_a_session_are_noted_once(still_stage: Stage) -> None:
+    """A scan after the close waits for them, not for hours of fundamentals; a kill after the note brings no second."""
+    async with a_night(still_stage) as night:
+        first, again = Record.begin(night, expected=8), Record.begin(night, expected=8)
+        first.bars(await night.look())
+        assert still_stage.runs("daily_bars") == []
+        for record in (first, again):
+            record.bars(NOTHING)
+            record.bars(NOTHING)
+    (run,) = still_stage.runs("daily_bars")
+    assert (run["status"], run["session"], run["updated"], run["skipped"]) == ("complete", "2026-11-23", 0, 8)

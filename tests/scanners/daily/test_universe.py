@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from scanners.daily.universe import refresh_universe
 from scanners.lane import DirectLane
 from storage.histories import replace_history
 from storage.writer import Writer
-from tests.fix_scanners import MONDAY, Stage
+from tests.fix_scanners import MONDAY, ShiftedClock, Stage
 
 EVENTS = "SELECT ticker, event, former_ticker FROM listing_event ORDER BY id"
 
@@ -49,7 +50,7 @@ class Looks:
 
 @pytest_asyncio.fixture
 async def looks(still_stage: Stage) -> AsyncIterator[Looks]:
-    context = still_stage.context("daily", once=True)
+    context = still_stage.context("daily", once=True, clock=ShiftedClock(speed=100.0))
     writer = still_stage.writer()
     writer.run(lambda tx: tx.connection.exec_driver_sql("UPDATE stocks_stock SET listed_by = 'bundled'"), source="test")
     async with HttpClient(ca_path=context.trust.ca_path, proxy=still_stage.settings.network.proxy) as http:
@@ -138,9 +139,8 @@ async def test_a_ticker_that_left_the_lists_is_suspect_and_gone_only_after_ten_t
     ],
 )
 async def test_a_source_that_does_not_tell_all_is_named_and_nothing_is_missing_for_it(
-    looks: Looks, fault: str, reason: str, monkeypatch: pytest.MonkeyPatch
+    looks: Looks, fault: str, reason: str
 ) -> None:
-    monkeypatch.setattr("scanners.daily.universe.RETRY_WAIT_S", 0.01)
     await looks.after(0)
     looks.stage.market.fault(fault)
     found = await looks.after(1)
@@ -149,9 +149,7 @@ async def test_a_source_that_does_not_tell_all_is_named_and_nothing_is_missing_f
 
 
 @pytest.mark.asyncio
-async def test_pages_of_nonsense_leave_the_table_as_it_is(looks: Looks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scanners.daily.universe.RETRY_WAIT_S", 0.01)
-    monkeypatch.setattr("scanners.daily.asker.FIRST_WAIT_S", 0.01)
+async def test_pages_of_nonsense_leave_the_table_as_it_is(looks: Looks) -> None:
     looks.stage.market.fault("html,host=www.nasdaqtrader.com")
     looks.stage.market.fault("html,path=/v1/finance/screener")
     found = await looks.after(0)
@@ -210,3 +208,18 @@ async def test_two_looks_at_once_are_refused(looks: Looks) -> None:
     with pytest.raises(RetryLater, match="a look at the universe"):
         await looks.after(1)
     held.release()
+
+
+@pytest.mark.asyncio
+async def test_a_kept_page_that_cannot_be_read_is_asked_for_again(looks: Looks) -> None:
+    """A disk that lost a file's content must not stop every night from then on."""
+    await looks.after(0)
+    await looks.after(1)
+    folder = Path(looks.stage.settings.state.dir) / "universe"
+    kept = sorted((folder / "last").glob("*.json"))
+    assert kept
+    kept[0].write_bytes(b"")
+    begun = folder / "2026-11-25"
+    begun.mkdir()
+    (begun / kept[0].name).write_bytes(b'{"rows":')
+    assert (await looks.after(2))["sources"] == {"nasdaq": 8, "yahoo": 8}

@@ -29,6 +29,9 @@ async def test_a_night_brings_fields_bars_history_and_an_audit(still_stage: Stag
     assert (run["status"], run["session"], run["updated"], run["failed"]) == ("complete", "2026-11-23", 8, 0)
     assert run["detail"]["stages"]["charts"] == {"first": 8}
     assert run["detail"]["audit"]["differs"] == 0
+    (bars_run,) = still_stage.runs("daily_bars")
+    assert (bars_run["status"], bars_run["session"], bars_run["updated"]) == ("complete", "2026-11-23", 7)
+    assert bars_run["finished_at"] < run["finished_at"]
     assert still_stage.coverage("daily")[-1] == {
         "fresh": 8,
         "unchanged": 0,
@@ -119,6 +122,7 @@ async def test_a_run_that_is_stopped_is_completed_by_the_next_start(still_stage:
         await eventually(lambda: still_stage.rows("SELECT * FROM daily_progress WHERE fundamentals IS NOT NULL"))
         assert await running.stop() == EXIT_TRY_LATER
     assert [run["status"] for run in still_stage.runs("daily")] == ["partial"]
+    assert [run["status"] for run in still_stage.runs("daily_bars")] == ["complete"], "who waits for bars need not wait"
     done = still_stage.rows("SELECT ticker FROM daily_progress WHERE fundamentals IS NOT NULL")
     still_stage.market.clear()
     (still_stage.folder / "state" / "budget-direct.json").unlink()  # of another morning
@@ -128,6 +132,7 @@ async def test_a_run_that_is_stopped_is_completed_by_the_next_start(still_stage:
     left = set(still_stage.tickers) - {row["ticker"] for row in done}
     assert sorted(asked) == sorted(SUMMARY + each for each in left)
     assert [run["status"] for run in still_stage.runs("daily")] == ["partial", "complete"]
+    assert len(still_stage.runs("daily_bars")) == 1
 
 
 async def test_practice_quotes_are_never_written_into_live_data(still_stage: Stage) -> None:
@@ -141,7 +146,7 @@ async def test_practice_quotes_are_never_written_into_live_data(still_stage: Sta
 async def test_a_refresh_that_is_not_through_when_the_next_is_due_goes_on_with_that(still_stage: Stage) -> None:
     """Without proxies a night may be too short: the next one begins with those that were waiting longest."""
     still_stage.market.fault("too_many", path=SUMMARY + "SPY", retry_after_s=600)
-    context = after_close(still_stage, speed=20_000.0, daily={"threads": 1})
+    context = after_close(still_stage, speed=200_000.0, daily={"threads": 1})
     async with still_stage.at_work(context, work) as running:
         await eventually(lambda: len(still_stage.runs("daily")) == 2, timeout_s=60.0)
         still_stage.market.clear()
