@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
+from secrets import token_hex
 from typing import Any
 
 from sqlalchemy import Engine, select
@@ -46,13 +47,15 @@ class Book:
         self._heads: dict[str, int] = {}
         """How long each row is before its times."""
         self._times: dict[str, tuple[Any, ...]] = {}
+        self._run = token_hex(4)
+        """Versions begin anew with each process; a tag of the one before may not be taken for one of this one."""
         self._seq = self._version = 0
         self._said = Sparing(SAID_EVERY_S)
 
     @property
     def tag(self) -> str:
         """What is new whenever a row is."""
-        return f'"b{self._seq:x}.{self._version:x}"'
+        return f'"b{self._run}.{self._seq:x}.{self._version:x}"'
 
     async def follow(self) -> None:
         """Keep up with the table until cancelled; a database that is away is asked again."""
@@ -74,7 +77,9 @@ class Book:
         while True:
             found = await self._database.read(self._read_changes)
             if found.seq < self._seq:  # a backup was restored
+                self.tickers = []
                 self._rows.clear()
+                self._times.clear()
             self._seq = found.seq
             if not found.rows:
                 break

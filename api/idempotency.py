@@ -17,8 +17,8 @@ from storage import idempotency as stored
 
 HEADER = b"idempotency-key"
 KEY = re.compile(r"[\x21-\x7e]{1,100}")
-NOT_HERE = "/api/v1/auth/"
-"""Answers that hold tokens are not kept."""
+NOT_HERE = ("/api/v1/auth/", "/api/v1/users")
+"""Answers that hold tokens or passwords are not kept."""
 KEPT_HEADERS = ("content-type", "location")
 REPLAYED = "Idempotency-Replayed"
 
@@ -81,11 +81,17 @@ def _given(scope: Scope, principal: Principal, key: str, body: bytes) -> stored.
         raise Problem(422, "idempotency_key_wrong", "a key is 1 to 100 printable characters without a space")
     query = scope["query_string"].decode("latin-1")
     return stored.Given(
-        principal=f"{principal.kind}:{principal.user_id or principal.name}",
+        principal=_who(principal),
         key=key,
         method_path=f"POST {scope['path']}?{query}",
         body_hash=sha256(body).hexdigest(),
     )
+
+
+def _who(principal: Principal) -> str:
+    """Return whose answers are whose: an API key gets none of what another one of its owner may and it may not."""
+    holder = principal.credential_id if principal.kind == "key" else f"{principal.kind}:{principal.user_id}"
+    return f"{holder}:{principal.name}"  # a number may be another's once its user is removed
 
 
 def _again(known: stored.Known) -> Response:

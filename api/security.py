@@ -19,8 +19,9 @@ from api.context import Context
 from api.headers import for_other_site, for_preflight, with_standing
 from api.limits import Rate, Taken, neighbourhood
 from api.principals import Principal
-from api.problems import Problem, problem_response
+from api.problems import Problem, problem_of, problem_response
 from core.clock import Clock
+from core.errors import TickerdError
 from core.settings import Api
 
 ADDRESS_FACTOR = 10
@@ -56,8 +57,8 @@ class Security:
                 return
             receive = await self._whole_body(asked, receive)
             answer.taken = await self._admit(scope, asked)
-        except Problem as problem:
-            await problem_response(scope, problem)(scope, receive, answer.send)
+        except (Problem, TickerdError) as error:
+            await problem_response(scope, problem_of(error))(scope, receive, answer.send)
             return
         await self._app(scope, receive, answer.send)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -71,6 +72,7 @@ def add(name: str, role: str, email: str | None, password_stdin: bool, config_fi
 @with_both
 def passwd(name: str, password_stdin: bool, config_file: str | None, as_json: bool) -> None:
     """Give a user another password; its sign-ins end. One that is made must be changed at the next sign-in."""
+    from api.auth.start import ADMIN, forget_first_password
     from storage import accounts
 
     engine = open_table(load(config_file))
@@ -82,6 +84,8 @@ def passwd(name: str, password_stdin: bool, config_file: str | None, as_json: bo
     values = {"password_hash": _hashed(password), "must_change_password": is_made, "is_active": True}
     with _writer(config_file) as writer:
         accounts.change_user(writer, found["id"], values, at=SystemClock().utc_now())
+    if found["name"] == ADMIN:
+        forget_first_password(Path(load(config_file).settings.state.dir))
     _tell(found["name"], password if is_made else None, as_json)
 
 

@@ -130,7 +130,6 @@ class QuoteFeed:
         write_quotes(
             writer,
             sound,
-            group="metrics",
             at=at,
             session_opens_at=session.opens_at if session else None,
             session_closes_at=session.closes_at if session else None,

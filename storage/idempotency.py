@@ -12,6 +12,8 @@ from storage.writer import Transaction, Writer
 
 SOURCE = "api"
 KEPT = timedelta(hours=24)
+UNDER_WAY = timedelta(minutes=5)
+"""Longer than any answer takes: what has none by then was broken off, with its process or its database."""
 TABLE = api_idempotency.c
 
 
@@ -39,7 +41,8 @@ def begin(writer: Writer, given: Given, *, at: datetime) -> Known | None:
     """Note that a request is under way; return what is known of an earlier one with its key, if there was one."""
 
     def body(tx: Transaction) -> Known | None:
-        tx.connection.execute(delete(api_idempotency).where(TABLE.created_at < at - KEPT))
+        broken_off = TABLE.status.is_(None) & (TABLE.created_at < at - UNDER_WAY)
+        tx.connection.execute(delete(api_idempotency).where((TABLE.created_at < at - KEPT) | broken_off))
         row = tx.connection.execute(select(api_idempotency).where(_is(given))).mappings().first()
         if row is None:
             values = {"method_path": given.method_path, "body_hash": given.body_hash, "created_at": at}

@@ -5,7 +5,7 @@ Refuses only credentials that are wrong; what a principal may ask for is decided
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hmac import compare_digest
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
@@ -25,6 +25,7 @@ SECURE_COOKIE = "__Host-tickerd_session"
 """Where the connection is encrypted: a browser takes this name from this host alone, over TLS alone (RFC 6265bis)."""
 SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 LONGEST_CREDENTIAL = 4096
+TICKET_SCOPES = frozenset(("read",))
 CROSS_SITE = (b"cross-site", b"same-site")
 
 
@@ -42,8 +43,8 @@ class Asked:
     def of(cls, scope: Scope) -> Asked:
         headers = dict(scope["headers"])
         is_websocket = scope["type"] == "websocket"
-        is_stream = is_websocket or b"text/event-stream" in headers.get(b"accept", b"")
         method = "GET" if is_websocket else scope["method"]
+        is_stream = is_websocket or (method == "GET" and b"text/event-stream" in headers.get(b"accept", b""))
         return cls(headers, method, is_websocket, is_stream, scope.get("query_string", b""))
 
     def text(self, name: bytes) -> str:
@@ -95,7 +96,7 @@ class Guard:
         if b"origin" in asked.headers and (asked.is_stream or asked.method not in SAFE):
             self._require_own_page(asked)
         if asked.is_stream and (ticket := asked.ticket):
-            return self._of_ticket(ticket)
+            return await self._of_ticket(ticket)
         if not self._needed:
             return self._local(asked)
         if secret := asked.cookie:
@@ -115,11 +116,12 @@ class Guard:
             raise Problem(401, "credential_invalid", "this token or key is unknown or over", headers=said)
         return found
 
-    def _of_ticket(self, ticket: str) -> Principal:
+    async def _of_ticket(self, ticket: str) -> Principal:
+        """An address ends up in logs and histories: what stands in one may read, whatever its owner may."""
         found = self._tickets.use(ticket, now_s=self._clock.monotonic_s())
-        if found is None:
+        if found is None or not await self._accounts.holders.still_holds(found):
             raise Problem(401, "ticket_invalid", "this ticket was used or is over; ask for another one")
-        return found
+        return replace(found, kind="ticket", scopes=found.scopes & TICKET_SCOPES)
 
     def _local(self, asked: Asked) -> Principal:
         """Without accounts nothing but its site tells the user's own page from a stranger's in the same browser."""

@@ -117,7 +117,7 @@ class Holders:
     async def still_holds(self, principal: Principal) -> bool:
         """Whether an open stream may go on: its key or sign-in is not over and its user not locked out."""
         if principal.user_id is None:
-            return principal.kind == "local"
+            return principal.kind != "anonymous"
         kind, _, text = principal.credential_id.partition(":")
         number, at = int(text), self._clock.utc_now()
         if kind == "key":

@@ -7,7 +7,7 @@ const QUIET_MS = 20_000; // a ping without an answer for so long: the line is de
 export class Stream {
   // hear(message): each one told; turned(isUp, since): the line came or went.
   constructor(hear, turned) {
-    Object.assign(this, { hear, turned, channels: {}, since: {}, waitMs: FIRST_WAIT_MS, heardAt: 0, isUp: false });
+    Object.assign(this, { hear, turned, channels: {}, since: {}, waitMs: FIRST_WAIT_MS, heardAt: 0, isUp: null });
     this.ended = false;
     setInterval(() => this.#watch(), 5_000);
     addEventListener("online", () => this.#open());
@@ -60,12 +60,14 @@ export class Stream {
 
   #say(channels) {
     if (!this.isUp || !Object.keys(channels).length) return;
-    this.socket.send(JSON.stringify({ type: "subscribe", channels, since: this.since }));
+    const named = [...Object.keys(channels), ...(channels.scan || [])]; // not each scan that was ever looked at
+    const since = Object.fromEntries(named.filter((name) => name in this.since).map((name) => [name, this.since[name]]));
+    this.socket.send(JSON.stringify({ type: "subscribe", channels, since }));
   }
 
   #lost() {
     this.socket = null;
-    if (this.isUp) this.turned(false);
+    if (this.isUp !== false) this.turned(false); // null: it never was up
     this.isUp = false;
     setTimeout(() => this.#open(), this.waitMs * (0.5 + Math.random() / 2));
     this.waitMs = Math.min(LONGEST_WAIT_MS, 2 * this.waitMs);

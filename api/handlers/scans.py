@@ -88,7 +88,7 @@ async def start(request: Request, body: ScanBody, query: Annotated[FlagQuery, Qu
 def _started(request: Request, body: ScanBody, scan_id: str, form: Form) -> dict[str, Any]:
     urls = {name: f"{CANONICAL}/{scan_id}/{name}" for name in ("progress", "results", "stats", "cancel")} | {
         "self": f"{CANONICAL}/{scan_id}",
-        "stream": f"/api/v1/stream?channels=scan:{scan_id}",
+        "stream": f"/api/v1/stream?channels=scan&scan_id={scan_id}",
     }
     said = {
         "scan_id": scan_id,

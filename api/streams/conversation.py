@@ -11,14 +11,15 @@ from starlette.websockets import WebSocketDisconnect
 from api.auth.holders import kind_of
 from api.context import context_of
 from api.principals import Principal, principal_of
-from api.problems import Problem
+from api.problems import Problem, problem_of
 from api.streams import protocol, views
 from api.streams.doors import Stream
 from api.streams.listener import EVENTS, SIGNALS, Listener, Piece
 from api.streams.opening import address_of, listener_of, new_stream, want_numbered, want_scan
 from api.streams.protocol import BadMessage
 from api.streams.sending import Sender
-from api.streams.wires import close, converse, refuse, say
+from api.streams.wires import close, converse, heard, refuse, say
+from core.errors import RetryLater
 
 AUTH_WITHIN_S = 10.0
 
@@ -31,8 +32,8 @@ async def stream(websocket: WebSocket) -> None:
         with context_of(websocket).doors.opened(opened, address_of(websocket)):
             await websocket.accept() if principal is principal_of(websocket) else None
             await Conversation(websocket, opened).run()
-    except Problem as problem:
-        await refuse(websocket, problem)
+    except (Problem, RetryLater) as error:
+        await refuse(websocket, problem_of(error))
     except BadMessage as error:
         await close(websocket, protocol.BAD, str(error))
     except TimeoutError:
@@ -52,7 +53,7 @@ async def _known(websocket: WebSocket) -> Principal:
         await websocket.accept()
         await say(websocket, protocol.auth_required())
         async with asyncio.timeout(AUTH_WITHIN_S):
-            said = protocol.read(await websocket.receive_text())
+            said = protocol.read(await heard(websocket))
         if not isinstance(said, protocol.Auth):
             raise Problem(401, "not_signed_in", "say who you are first")
         found = await context.accounts.holders.holder(said.token, kind_of(said.token))
@@ -77,7 +78,7 @@ class Conversation:
     async def _read(self) -> None:
         """Do what the client says, until it goes."""
         while True:
-            said = protocol.read(await self._websocket.receive_text())
+            said = protocol.read(await heard(self._websocket))
             if isinstance(said, protocol.Ping):
                 await say(self._websocket, protocol.pong(said.id))
             elif isinstance(said, protocol.Subscribe):

@@ -151,8 +151,8 @@ class Scan(Numbered):
 
     def say(self, progress: Payload, *, ended: bool) -> None:
         """Note how far the scan is, if that is news, and wake the listeners."""
-        if self.progress is not None and self.progress.payload == progress and self.ended == ended:
-            return
+        if self.ended or (self.progress is not None and self.progress.payload == progress and not ended):
+            return  # what is over stays so, also where a row that was read before comes later
         self.progress, self.ended = Message(progress), ended
         self.version += 1
         self.wake_all()

@@ -101,7 +101,8 @@ class Listener:
         if keys is not None and known and wants.quotes is not None:
             keys = keys | wants.quotes
         wants.quotes = keys
-        wants.quotes_since = 0 if snapshot else self._hub.quotes.version
+        if snapshot or not known:
+            wants.quotes_since = 0 if snapshot else self._hub.quotes.version
         self._listen(self._hub.quotes, keys)
 
     def want_states(self) -> None:

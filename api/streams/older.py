@@ -15,7 +15,7 @@ from api.streams.doors import Stream
 from api.streams.listener import EVENTS, SIGNALS, Piece
 from api.streams.opening import address_of, new_stream, tickers_named, want_numbered, want_scan
 from api.streams.sending import Sender
-from api.streams.wires import converse, refuse, say
+from api.streams.wires import converse, heard, refuse, say
 from storage.schema import LARGEST_WHOLE
 
 SEQ = re.compile(r"[0-9]{1,19}\Z")
@@ -34,7 +34,7 @@ async def _tell(websocket: WebSocket, style: views.Style, begin: Begin, *, of_sc
 
     async def read() -> None:
         while True:  # what such clients say, a ping in words, wants no answer
-            await websocket.receive_text()
+            await heard(websocket)
 
     try:
         opened = new_stream(websocket, principal_of(websocket), "websocket", of_scan=of_scan)

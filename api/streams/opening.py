@@ -50,10 +50,13 @@ async def want_numbered(context: Context, listener: Listener, name: str, since: 
 
 
 async def want_scan(context: Context, listener: Listener, scan_id: str, since: int) -> None:
-    """Listen to a scan, its results after number `since`; Problem 404 if there is none."""
+    """Listen to a scan, its results after number `since`, all of them if it has none of that number; Problem 404."""
     if not SCAN_ID.match(scan_id) or not await context.sources.is_scan(scan_id):
         raise Problem(404, "unknown_scan", "there is no such scan")
     listener.want_scan(scan_id, since)
-    if since:
-        context.doors.counts.resumes["ok"] += 1
     await context.sources.look_at_scans([scan_id])
+    is_known = since <= context.hub.scan(scan_id).newest
+    if not is_known:
+        listener.want_scan(scan_id)
+    if since:
+        context.doors.counts.resumes["ok" if is_known else "reset"] += 1

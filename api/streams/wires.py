@@ -26,6 +26,14 @@ async def say(websocket: WebSocket, text: bytes) -> None:
     await websocket.send({"type": "websocket.send", "text": text.decode()})
 
 
+async def heard(websocket: WebSocket) -> str:
+    """Return what the client says; BadMessage if that is no text."""
+    try:
+        return await websocket.receive_text()
+    except KeyError:
+        raise BadMessage("is no text", right="say JSON in a text frame") from None
+
+
 async def refuse(websocket: WebSocket, problem: Problem) -> None:
     """Refuse a client: an HTTP answer before the handshake, a close code after it."""
     if websocket.application_state is WebSocketState.CONNECTING:

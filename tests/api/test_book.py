@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -129,6 +130,33 @@ async def test_it_goes_on_when_the_database_was_away_and_says_so_once(
         await _turns(clock, lambda: rows_of(book, "A")[0]["current_price"] == 9.0)
         following.cancel()
     assert [line["event"] for line in lines] == ["quotes_stand_still"]
+
+
+async def test_after_a_backup_was_restored_only_its_tickers_are_there(
+    book: Book, table: Table, sqlite_file: Path, tmp_path: Path
+) -> None:
+    backup = tmp_path / "backup.db"
+    with sqlite3.connect(sqlite_file) as here, sqlite3.connect(backup) as there:
+        here.backup(there)
+
+    def rename(tx: Any) -> None:
+        row = update(stocks_stock).where(stocks_stock.c.ticker == "D")
+        tx.connection.execute(row.values(ticker="E", change_seq=tx.seq))
+        tx.wrote(1)
+
+    table.writer.run(rename, source="prices")
+    await book.catch_up()
+    assert book.tickers == ["A", "B", "C", "E"]
+    table.writer.close()
+    for journal in ("-wal", "-shm"):
+        Path(f"{sqlite_file}{journal}").unlink(missing_ok=True)
+    backup.replace(sqlite_file)
+    await book.catch_up()
+    assert book.tickers == list(TICKERS) and len(book.page(after="", limit=10)[0]) == 4
+
+
+def test_no_tag_of_the_process_before_is_one_of_this_one(book: Book) -> None:
+    assert Book(book._database, book._clock).tag != book.tag
 
 
 async def _turns(clock: FakeClock, true: Any) -> None:

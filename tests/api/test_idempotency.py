@@ -7,6 +7,7 @@ import pytest
 from tests.fix_api import Answer, RunningApi
 
 SCANS = "/api/v1/scans"
+KEPT_BODIES = "SELECT body FROM api_idempotency"
 
 
 def start(api: RunningApi, key: str, body: Any = None, *, path: str = SCANS, user: str | None = None) -> Answer:
@@ -65,3 +66,18 @@ def test_no_token_is_kept(api: RunningApi) -> None:
         for _ in range(2)
     ]
     assert made[0] != made[1]
+
+
+def test_no_password_is_kept(api: RunningApi) -> None:
+    again = {"Idempotency-Key": "g"}
+    added = api.ask("POST", "/api/v1/users", {"name": "bea", "role": "viewer"}, headers=again).json
+    path = f"/api/v1/users/{added['id']}/password"
+    passwords = [api.ask("POST", path, headers={"Idempotency-Key": "h"}).json["password"] for _ in range(2)]
+    assert passwords[0] != passwords[1]
+    rows = api.do(api.context.database.read(lambda engine: engine.connect().exec_driver_sql(KEPT_BODIES).all()))
+    assert not [body for (body,) in rows if b"password" in (body or b"")]
+
+
+def test_a_key_that_may_not_gets_no_answer_of_one_that_may(api: RunningApi) -> None:
+    assert start(api, "i", user=api.key("read", "scan")).status == 202
+    assert start(api, "i", user=api.key("read")).status == 403

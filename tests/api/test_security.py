@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.fix_api import PASSWORD, RunningApi, new_folder, served, settings_of, with_own_password
+from core.errors import RetryLater
+from tests.fix_api import PASSWORD, PATIENCE_S, RunningApi, new_folder, served, settings_of, with_own_password
 
 QUOTES = "/api/v1/quotes"
 LISTED = "https://page.example.com"
@@ -120,3 +122,29 @@ def test_without_accounts_the_page_of_another_site_still_changes_nothing(sqlite_
         assert api.ask("DELETE", "/api/v1/system/errors", key="", headers=evil).json["code"] == "origin_refused"
         crossed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
         assert api.ask("GET", QUOTES, key="", headers=crossed).json["code"] == "origin_refused"
+
+
+def test_a_database_that_is_away_is_told_with_the_standing_headers_and_to_sockets_too(
+    sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = new_folder(sqlite_template, tmp_path)
+
+    def away() -> None:
+        raise RetryLater("is away", right="wait")
+
+    with served(settings_of(folder), folder) as api:
+        monkeypatch.setattr(api.context.database.reader, "engine", away)
+        answer = api.ask("GET", QUOTES, key="stk_any")
+        assert (answer.status, answer.json["code"]) == (503, "try_later")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        for path in ("/api/v1/stream", "/ws/signals"):
+            with pytest.raises(InvalidStatus) as refused, api.socket(path, key="stk_any"):
+                pass
+            assert refused.value.response.status_code == 503
+        with api.socket("/api/v1/stream", key="") as opened:
+            opened.send('{"type":"auth","token":"stk_any"}')
+            with pytest.raises(ConnectionClosed) as closed:
+                while True:
+                    opened.recv(timeout=PATIENCE_S)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 1013
+        monkeypatch.undo()

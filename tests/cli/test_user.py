@@ -42,6 +42,14 @@ def test_a_user_gets_another_password_and_is_let_in_again(users: Run, tmp_path: 
     assert told["user"] == "ann" and is_right(told["password"], hash_of(tmp_path, "ann"))
 
 
+def test_another_password_of_the_first_admin_makes_its_file_go(users: Run, tmp_path: Path) -> None:
+    file = Path(users("config", "show", "--json").json()["keys"]["state.dir"]["value"]) / "admin_password"
+    users("user", "add", "admin", "--role", "admin")
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("the first one")
+    assert users("user", "passwd", "admin").code == 0 and not file.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -16,6 +16,7 @@ from tests.fix_api import PASSWORD, RunningApi, ScanRun, new_folder, result_row,
 from tests.fix_browser import PATIENCE_MS
 
 Open = Callable[..., Page]
+FAILED = scans.Ended(status="failed", values={}, results=[], errors=[])
 PARTS = ("", "scans", "signals", "proxies", "activity", "ticker/AAPL")
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -167,3 +168,36 @@ def test_who_may_only_read_is_offered_nothing_to_change(open_page: Open, sqlite_
         page.goto(at(api, "scans"))
         expect(page.get_by_role("heading", name="Scans", exact=True)).to_be_visible()
         assert page.get_by_role("button", name="Scan", exact=True).count() == 0
+
+
+def test_a_stream_that_never_came_is_told_as_one_that_was_lost(
+    open_page: Open, sqlite_template: Path, tmp_path: Path
+) -> None:
+    folder = new_folder(sqlite_template, tmp_path)
+    with served(settings_of(folder, auth=False, max_streams_per_user=1), folder) as api:
+        page = open_page()
+        with api.socket("/ws/signals"):
+            page.goto(at(api))
+            expect(page.get_by_text("Connection lost since")).to_be_visible()
+        expect(page.get_by_text("Connection lost since")).to_be_hidden()
+
+
+def test_a_page_that_has_seen_many_scans_goes_on(open_page: Open, open_api: RunningApi) -> None:
+    page, sent = open_page(), []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda text: sent.append(str(text))))
+    for number in range(2):
+        run = ScanRun(open_api, f"scan_seen_{number}").begin()
+        tell(run, 1, percent=10.0)
+        run.end()
+        page.goto(at(open_api, f"scans/{run.scan_id}"))
+        expect(page.get_by_role("link", name="T1")).to_be_visible()
+    subscribed = [text for text in sent if "scan_seen_1" in text]
+    assert subscribed and not any("scan_seen_0" in text for text in subscribed)
+
+
+def test_a_scan_that_failed_does_not_say_that_nothing_fits(open_page: Open, open_api: RunningApi) -> None:
+    run = ScanRun(open_api, "scan_failed").begin()
+    run.write(lambda writer: scans.end(writer, run.scan_id, FAILED, at=SystemClock().utc_now()))
+    page = open_page()
+    page.goto(at(open_api, f"scans/{run.scan_id}"))
+    expect(page.get_by_text("Nothing was found before it ended.")).to_be_visible()

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from core.clock import SystemClock
-from storage.idempotency import KEPT, Given, Known, begin, finish, forget
+from storage.idempotency import KEPT, UNDER_WAY, Given, Known, begin, finish, forget
 from storage.writer import Writer
 from tests.fix_storage import NOON
 
@@ -40,5 +40,12 @@ def test_what_was_forgotten_or_is_a_day_old_was_never_asked(writer: Writer) -> N
     begin(writer, GIVEN, at=NOON)
     forget(writer, GIVEN)
     assert begin(writer, GIVEN, at=NOON) is None
+    finish(writer, GIVEN, status=200, headers="{}", body=b"")
     assert begin(writer, GIVEN, at=NOON + KEPT) is not None
     assert begin(writer, GIVEN, at=NOON + KEPT + timedelta(seconds=1)) is None
+
+
+def test_what_its_process_never_answered_may_be_asked_again(writer: Writer) -> None:
+    begin(writer, GIVEN, at=NOON)
+    assert begin(writer, GIVEN, at=NOON + UNDER_WAY) is not None
+    assert begin(writer, GIVEN, at=NOON + UNDER_WAY + timedelta(seconds=1)) is None

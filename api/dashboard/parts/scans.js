@@ -99,7 +99,7 @@ function One({ id }) {
         <a class="button quiet" href=${`/api/v1/scans/${id}/results?format=csv&limit=1000`} download=${`${id}.csv`}>CSV</a>
         <span class="error" role="alert">${error}</span></p>
     </section>
-    <${Results} found=${live?.results || []} isOver=${isOver} total=${progress?.total} />`;
+    <${Results} found=${live?.results || []} isOver=${isOver} progress=${progress} />`;
 }
 
 function Progress({ told, isOver }) {
@@ -121,17 +121,21 @@ function Progress({ told, isOver }) {
     })}</ol>`;
 }
 
-function Results({ found, isOver, total }) {
+function Results({ found, isOver, progress }) {
   const columns = [...new Set(found.slice(0, 50).flatMap((each) => Object.keys(each.values)))].slice(0, 8);
   const ranked = isOver ? [...found].sort((a, b) => (a.rank ?? Infinity) - (b.rank ?? Infinity)) : found;
   return html`<section class="panel"><h2>Results <small>${whole(found.length)}${found.length > MOST_SHOWN ? `, the first ${MOST_SHOWN} shown` : ""}</small></h2>
-    ${found.length === 0 ? html`<p class="empty">${isOver ? `None of the ${whole(total)} tickers that have daily bars fits.` : "None yet."}</p>` : html`<div class="scroll"><table><thead><tr>
+    ${found.length === 0 ? html`<p class="empty">${isOver ? nothingFound(progress) : "None yet."}</p>` : html`<div class="scroll"><table><thead><tr>
       <th class="n">#</th><th>Ticker</th><th>Session</th><th>Signals</th><th class="n">Rating</th>${columns.map((name) => html`<th class="n">${name}</th>`)}</tr></thead><tbody>
       ${ranked.slice(0, MOST_SHOWN).map((each) => html`<tr key=${each.seq}><td class="n">${each.rank ?? each.seq}</td><td><${Link} ticker=${each.ticker} /></td><td>${each.session || ""}</td>
         <td>${each.signals.map((one) => html`<span class=${one.direction === "BUY" ? "up" : "down"}>${one.direction} ${(one.pattern || "").replaceAll("_", " ")} ${one.entry ? `at ${money(one.entry)}` : ""} </span>`)}</td>
         <td class="n">${whole(each.tech_rating)}</td>${columns.map((name) => html`<td class="n">${shown(each.values[name])}</td>`)}</tr>`)}
     </tbody></table></div>`}
   </section>`;
+}
+
+function nothingFound({ status, total }) {
+  return status === "complete" ? `None of the ${whole(total)} tickers that have daily bars fits.` : "Nothing was found before it ended.";
 }
 
 function shown(value) {

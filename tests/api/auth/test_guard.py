@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
@@ -16,6 +16,7 @@ from api.problems import Problem
 from tests.fix_storage import StillClock
 
 ANN = Principal(name="ann", kind="key", scopes=frozenset(("read",)), user_id=1)
+OF_TICKET = replace(ANN, kind="ticket")
 
 
 @dataclass
@@ -31,6 +32,9 @@ class Known:
 
     async def holder(self, credential: str, kind: Kind) -> Principal | None:
         return self.credentials.get((credential, kind))
+
+    async def still_holds(self, principal: Principal) -> bool:
+        return principal.credential_id != "sign_in:over"
 
 
 KNOWN = Known({("stk_1", "key"): ANN, ("jwt", "token"): ANN, ("secret", "session"): ANN})
@@ -127,11 +131,23 @@ def test_a_ticket_serves_a_stream_once_and_nothing_else() -> None:
     now_s = StillClock().monotonic_s()
     query = b"channels=quotes&ticket=" + tickets.issue(ANN, now_s=now_s).encode()
     assert found(asked(query=query), tickets=tickets) is ANONYMOUS
-    assert found(asked(EVENTS, query=query), tickets=tickets) is ANN
+    assert found(asked(EVENTS, query=query, method="POST"), tickets=tickets) is ANONYMOUS
+    assert found(asked(EVENTS, query=query), tickets=tickets) == OF_TICKET
     with pytest.raises(Problem, match="ticket_invalid"):
         found(asked(EVENTS, query=query), tickets=tickets)
     socket = b"ticket=" + tickets.issue(ANN, now_s=now_s).encode()
-    assert found(asked(kind="websocket", query=socket), tickets=tickets) is ANN
+    assert found(asked(kind="websocket", query=socket), tickets=tickets) == OF_TICKET
+
+
+def test_a_ticket_may_only_read_and_is_over_with_what_it_was_made_with() -> None:
+    tickets = Tickets()
+    now_s = StillClock().monotonic_s()
+    admin = replace(ANN, scopes=frozenset(("read", "admin")))
+    query = b"ticket=" + tickets.issue(admin, now_s=now_s).encode()
+    assert found(asked(EVENTS, query=query), tickets=tickets) == OF_TICKET
+    query = b"ticket=" + tickets.issue(replace(ANN, credential_id="sign_in:over"), now_s=now_s).encode()
+    with pytest.raises(Problem, match="ticket_invalid"):
+        found(asked(EVENTS, query=query), tickets=tickets)
 
 
 def test_where_nobody_must_sign_in_another_sites_page_still_may_not() -> None:

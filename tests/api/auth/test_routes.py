@@ -179,3 +179,18 @@ def test_a_weak_password_is_refused_with_what_would_be_right(api: RunningApi) ->
     for weak in ("short", "password1234", "the-admin-of-all"):
         answer = api.ask("POST", "/api/v1/auth/password", {"old": PASSWORD, "new": weak}, key=api.token())
         assert answer.status == 422 and "10 to 256 characters" in answer.json["detail"]
+
+
+def test_a_ticket_makes_no_key_and_no_other_ticket_and_is_over_with_its_sign_in(api: RunningApi) -> None:
+    token, stream = api.token(), {"Accept": "text/event-stream"}
+
+    def ticket() -> str:
+        return str(api.ask("POST", "/api/v1/auth/ticket", key=token).json["ticket"])
+
+    key = {"name": "stolen", "scopes": ["admin"]}
+    for path, body in (("/api/v1/auth/tokens", key), ("/api/v1/auth/ticket", None)):
+        assert api.ask("POST", f"{path}?ticket={ticket()}", body, key="", headers=stream).status == 401
+    late = ticket()
+    api.ask("POST", "/api/v1/auth/logout", key=token)
+    refused = api.ask("GET", f"/api/v1/stream?channels=quotes&ticket={late}", key="", headers=stream)
+    assert (refused.status, refused.json["code"]) == (401, "ticket_invalid")

@@ -140,6 +140,8 @@ def test_a_canonical_start_says_where_everything_is(market: RunningApi) -> None:
     ended(market, started.json["scan_id"])
     for name in ("self", "progress", "results", "stats"):
         assert market.ask("GET", started.json["urls"][name]).status == 200
+    told = market.ask("GET", started.json["urls"]["stream"], headers={"Accept": "text/event-stream"})
+    assert told.status == 200 and b'"type":"complete"' in told.body
     (found,) = market.ask("GET", f"{started.json['urls']['results']}?order=rank").json["data"]
     assert (found["ticker"], found["rank"]) == ("AAPL", 1)
 

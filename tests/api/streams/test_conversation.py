@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
@@ -184,3 +185,11 @@ def test_a_message_of_more_than_64_kib_closes_the_socket(api: RunningApi) -> Non
     with api.socket(STREAM) as socket:
         socket.send("x" * 70_000)
         assert closing(socket)[0] == 1009
+
+
+@pytest.mark.parametrize(("path", "key"), [(STREAM, None), (STREAM, ""), ("/ws/signals", None)])
+def test_what_is_no_text_closes_the_socket(api: RunningApi, path: str, key: str | None) -> None:
+    with capture_logs() as lines, api.socket(path, key=key) as socket:
+        socket.send(b"\x00\x01")
+        assert closing(socket)[0] == 4400
+    assert not [line for line in lines if line["log_level"] == "error"]

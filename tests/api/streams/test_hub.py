@@ -116,6 +116,13 @@ def test_a_scan_that_says_the_same_again_wakes_nobody() -> None:
     assert (ear.woken, scan.ended) == (2, True)
 
 
+def test_a_scan_that_is_over_is_not_under_way_again_by_a_row_that_was_read_before() -> None:
+    scan = Hub().scan("s")
+    scan.say({"p": 100}, ended=True)
+    scan.say({"p": 60}, ended=False)
+    assert scan.ended and scan.progress is not None and scan.progress.payload == {"p": 100}
+
+
 def test_a_scans_channel_goes_with_its_last_listener() -> None:
     found = Hub()
     ears = Ear(), Ear()

@@ -75,6 +75,15 @@ def test_quotes_are_told_once_however_often_they_changed_meanwhile() -> None:
     assert some not in hub.quotes.listeners and some.subscriptions == {}
 
 
+def test_who_asks_for_more_quotes_misses_none_that_were_on_their_way() -> None:
+    hub = Hub()
+    one = listener(hub)
+    one.want_quotes(frozenset("A"), snapshot=True)
+    hub.quotes.change({"A"})
+    one.want_quotes(frozenset("B"), snapshot=False)
+    assert [piece.rows for piece in take(one)] == [b"A|None"]
+
+
 def test_a_whole_market_of_quotes_comes_in_frames() -> None:
     hub = Hub()
     hub.quotes.change({f"T{number}" for number in range(QUOTES_A_FRAME + 1)})

@@ -37,6 +37,7 @@ def test_each_path_tells_the_scan_in_its_own_words(api: RunningApi, scan: ScanRu
     assert [one["type"] for one in typed] == ["result"] * 3 + ["complete"]
     assert (typed[0]["data"]["symbol"], typed[0]["data"]["seq"]) == ("T3", 3)
     assert [one["data"]["seq"] for one in all_of(api, f"/ws/results/{scan.scan_id}?from_seq=3")[:-1]] == [4, 8]
+    assert [one["data"]["seq"] for one in all_of(api, f"/ws/results/{scan.scan_id}?from_seq=9")[:-1]] == [3, 4, 8]
 
 
 def test_a_running_scan_is_told_as_it_goes(api: RunningApi) -> None:
