@@ -1,8 +1,8 @@
 """Whose turn it is: the next exit to ask through. Pure: times come in as monotonic seconds; sends nothing, judges none.
 
-First those whose last answer was good, then those never tried, then those that failed, one that has a crumb before one
-that has none; within each the least recently used. One request in flight and a rest for each exit, however many proxies
-lead to it.
+First those whose last answer was good, then those that failed but have a crumb, then those never tried, then the rest;
+the worse only while the better cannot do what is left in time; within each the least recently used. One request in
+flight and a rest for each exit, however many proxies lead to it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,18 @@ SHORTEST_TIMEOUT_S, LONGEST_TIMEOUT_S = 4.0, 10.0
 TIMEOUT_FACTOR = 2.5
 """Times the latency that four answers of five keep to."""
 KEPT_LATENCIES = 50
-PACE_S = 30.0
-"""So soon a line of batches should be through if everybody answers well; no more exits are tried out than that takes.
-Where half of the attempts fail, four times as late: to try one out costs twice as much, and brings half."""
+PACE_S = 50.0
+"""So soon a cycle should be through if everybody answers well; worse exits are tried only while the better are too few
+for that. Where half of the attempts fail, four times as late: to try one out costs twice as much, and brings half."""
+LAST_S = 30.0
+"""What is still left when that time is over is wanted within so long."""
 WORST_ODDS = 0.5
 FEWEST = 5
 ANSWER_S = 3.0
 """What an answer takes, about."""
-GOOD, NEVER_TRIED, FAILED = 0, 1, 2
+SOON_S = 30.0
+"""Who cools for longer is of no help now."""
+GOOD, KNOWN, NEVER_TRIED, FAILED = range(4)
 USABLE = ("candidate", "live", "gold")
 
 
@@ -59,15 +63,16 @@ class Rotation:
         self._entries: dict[Address, _Entry] = {}
         self._uses: dict[str, _Use] = {}
         self._brought: Counter[str] = Counter()
-        self._most = math.inf
+        self._most = self._began_s = math.inf
         self._latencies_s: deque[float] = deque(maxlen=KEPT_LATENCIES)
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def begin(self, batches: int) -> None:
-        """A cycle of so many batches begins."""
+        """A cycle of so many batches begins; its time runs from the first pick."""
         self._brought.clear()
+        self._began_s = math.inf
         self._most = math.ceil(LARGEST_SHARE * batches)
 
     def hold(self, members: Iterable[Member], *, now: datetime, now_s: float, newer: Collection[Address] = ()) -> None:
@@ -94,26 +99,39 @@ class Rotation:
         `waiting`: how many batches there are. Where enough exits answered well last, one of them is waited for.
         `vouching`: only one of which the exit's address is known.
         """
-        able = self._able(tried, waiting, vouching)
+        self._began_s = min(self._began_s, now_s)
+        able = self._able(tried, now_s, waiting, vouching)
         free = [entry.member for entry in able if self._free_s(entry) <= now_s]
         return min(free, key=self._order, default=None)
 
-    def next_s(self, *, tried: Collection[str] = (), waiting: int, vouching: bool = False) -> float:
+    def next_s(self, *, tried: Collection[str] = (), now_s: float, waiting: int, vouching: bool = False) -> float:
         """Return when the next one may be asked; infinity: only after an answer has come, or never."""
-        return min((self._free_s(entry) for entry in self._able(tried, waiting, vouching)), default=math.inf)
+        return min((self._free_s(entry) for entry in self._able(tried, now_s, waiting, vouching)), default=math.inf)
 
-    def _able(self, tried: Collection[str], waiting: int, vouching: bool) -> list[_Entry]:
+    def _able(self, tried: Collection[str], now_s: float, waiting: int, vouching: bool) -> list[_Entry]:
+        """Return the best exits that together do what is left in time, and all of the group that the last is of."""
         entries = [
             each
             for each in self._entries.values()
             if not self._is_used_up(each.member.exit) and (each.member.exit_ip or not vouching)
         ]
         fresh = [entry for entry in entries if entry.member.exit not in tried] or entries
-        good = [entry for entry in fresh if _group(entry.member) == GOOD]
-        exits = {entry.member.exit for entry in good}
-        pace_s = PACE_S / max(WORST_ODDS, _odds(entries)) ** 2
-        wanted = max(FEWEST, math.ceil(waiting * (self._rest_s + ANSWER_S) / pace_s))
-        return good if len(exits) >= wanted else fresh
+        wanted = max(FEWEST, waiting * (self._rest_s + ANSWER_S) / self._left_s(_odds(entries), now_s))
+        by_group: list[list[_Entry]] = [[], [], [], []]
+        for entry in fresh:
+            by_group[_group(entry.member)].append(entry)
+        able, exits = list[_Entry](), set[str]()
+        for group in by_group:
+            able += group
+            exits.update(each.member.exit for each in group if each.usable_s <= now_s + SOON_S)
+            if len(exits) >= wanted:
+                break
+        return able
+
+    def _left_s(self, odds: float, now_s: float) -> float:
+        """Return within how long what is left should be through."""
+        pace_s = PACE_S / max(WORST_ODDS, odds) ** 2
+        return max(LAST_S, pace_s - max(0.0, now_s - self._began_s))
 
     def has_any(self) -> bool:
         """Whether anybody will be of use soon: false of an empty pool and of one that may bring no more."""
@@ -192,19 +210,19 @@ class Rotation:
     def _is_used_up(self, exit_ip: str) -> bool:
         return self._brought[exit_ip] >= self._most and exit_ip not in self._own
 
-    def _order(self, member: Member) -> tuple[bool, bool, int, float]:
-        # To mint costs two requests more: one that once answered is tried again before a stranger.
-        group = _group(member)
-        return group != GOOD, not member.has_identity, group, self._use(member.exit).began_s
+    def _order(self, member: Member) -> tuple[int, float]:
+        return _group(member), self._use(member.exit).began_s
 
     def _use(self, exit_ip: str) -> _Use:
         return self._uses.setdefault(exit_ip, _Use())
 
 
 def _group(member: Member) -> int:
-    if member.last_checked is None:
-        return NEVER_TRIED
-    return GOOD if member.last_error is None else FAILED
+    if member.last_checked is not None and member.last_error is None:
+        return GOOD
+    if member.has_identity:  # to mint costs two requests more: it is tried again before a stranger
+        return KNOWN
+    return NEVER_TRIED if member.last_checked is None else FAILED
 
 
 def _odds(entries: Iterable[_Entry]) -> float:

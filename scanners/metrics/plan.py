@@ -138,11 +138,12 @@ class Plan:
             crowd_s = math.inf
         else:
             waiting = len(self.line)
-            times_s = (self.rotation.next_s(tried=batch.tried, waiting=waiting) for batch in self._first())
+            times_s = (self.rotation.next_s(tried=batch.tried, now_s=now_s, waiting=waiting) for batch in self._first())
             crowd_s = min(times_s, default=math.inf)
         testimony_s = self._staged_s + WITNESS_WAIT_S if self.staged else math.inf
         if self.staged and not self.direct_vouches:
-            free_s = self.rotation.next_s(tried=_heard_of_all(self.staged), waiting=0, vouching=True)
+            heard = _heard_of_all(self.staged)
+            free_s = self.rotation.next_s(tried=heard, now_s=now_s, waiting=0, vouching=True)
             testimony_s = max(testimony_s, free_s if self.asking < self.breaker.concurrency else math.inf)
         direct_s = self.direct_after_s if now_s < self.direct_after_s else math.inf
         return min(crowd_s, testimony_s, direct_s)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.clock import SystemClock
 from core.errors import RetryLater
 from net.budget import Budget, Lane, eased, given_back, idle_in_s, praised, quiet_s, refused, reserved
 
@@ -346,6 +347,50 @@ def test_three_processes_share_the_rate_fairly_and_a_killed_one_leaves_its_share
     assert all(late - early >= (40 / 40.0) - 0.2 for early, late in zip(times_s, times_s[41:], strict=False))
     # Nobody starved: when each had sent ten, no one had had to wait for more than a few rounds of the others.
     assert [len(each) for each in sent] == [10, 20, 20]
+
+
+IN_TURN = """
+import json, sys
+from pathlib import Path
+from core.clock import SystemClock, pause
+from net.budget import Budget
+budget, clock, slots_s = Budget(Path(sys.argv[1]), start_per_s=40.0, max_per_s=40.0), SystemClock(), []
+print("started", flush=True)
+end_s = float(sys.stdin.readline())
+while not slots_s or slots_s[-1] < end_s:
+    now_s = clock.monotonic_s()
+    wait_s = budget.reserve(now_s=now_s)
+    slots_s.append(now_s + wait_s)
+    pause(wait_s)
+print(json.dumps(slots_s), flush=True)
+"""
+
+
+def test_of_any_thirty_slots_in_a_row_each_of_three_processes_has_some(tmp_path: Path) -> None:
+    """Each asks for its next slot as soon as it has used one: ten of thirty are its share."""
+    command = [sys.executable, "-c", IN_TURN, str(tmp_path)]
+    askers = [
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    try:
+        for asker in askers:
+            assert asker.stdout and asker.stdout.readline() == "started\n"
+        end_s = SystemClock().monotonic_s() + 2.0
+        for asker in askers:
+            assert asker.stdin
+            asker.stdin.write(f"{end_s}\n")
+            asker.stdin.flush()
+        slots_s = [json.loads(asker.communicate(timeout=60)[0]) for asker in askers]
+    finally:
+        for asker in askers:
+            asker.kill()
+            asker.communicate()
+    begun_s = max(each[0] for each in slots_s)
+    taken = sorted((slot_s, number) for number, each in enumerate(slots_s) for slot_s in each)
+    owners = [number for slot_s, number in taken if begun_s <= slot_s < end_s]
+    assert len(owners) >= 30
+    fewest = min(owners[first : first + 30].count(number) for first in range(len(owners) - 29) for number in range(3))
+    assert fewest >= 3
 
 
 def test_a_slot_is_idle_when_it_has_passed_and_nobody_took_it() -> None:

@@ -44,7 +44,7 @@ def used(rotation: Rotation, one: Member, *, now_s: float, cause: str | None = "
 
 
 def test_last_good_comes_before_never_tried_and_that_before_failed() -> None:
-    failed, never, good = member(1, last_error="reset"), member(2, last_checked=None), member(3)
+    failed, never, good = member(1, last_error="reset", crumb=""), member(2, last_checked=None, crumb=""), member(3)
     rotation = holding(failed, never, good)
     assert picked(rotation) == 3
     rotation.started(good, now_s=0.0)
@@ -63,7 +63,7 @@ def test_only_one_of_a_known_exit_is_picked_to_vouch() -> None:
     rotation.started(known, now_s=0.0)
     assert picked(rotation) == 1
     assert rotation.pick(tried=(), now_s=0.0, waiting=0, vouching=True) is None
-    assert rotation.next_s(waiting=0, vouching=True) == math.inf
+    assert rotation.next_s(now_s=0.0, waiting=0, vouching=True) == math.inf
     used(rotation, known, now_s=1.0)
     found = rotation.pick(tried=(), now_s=9.0, waiting=0, vouching=True)
     assert found is not None and found.address == known.address
@@ -84,7 +84,7 @@ def test_an_exit_has_one_request_under_way_and_a_rest_however_many_proxies_lead_
     assert picked(rotation, now_s=100.0) == 0
     rotation.ended(one, "ok", now=NOW, now_s=100.0, latency_s=1.0)
     assert picked(rotation, now_s=111.9) == 0
-    assert rotation.next_s(waiting=MANY) == 112.0
+    assert rotation.next_s(now_s=100.0, waiting=MANY) == 112.0
     assert picked(rotation, now_s=112.0) in (1, 2)
 
 
@@ -93,7 +93,7 @@ def test_after_minting_an_exit_rests_twice_as_long() -> None:
     rotation = holding(one)
     rotation.started(one, now_s=0.0)
     rotation.ended(one, "ok", now=NOW, now_s=3.0, latency_s=3.0, minted=True)
-    assert rotation.next_s(waiting=MANY) == 27.0
+    assert rotation.next_s(now_s=3.0, waiting=MANY) == 27.0
 
 
 def test_a_failed_one_cools_and_then_comes_back() -> None:
@@ -133,13 +133,48 @@ def test_where_enough_exits_answered_well_one_of_them_is_waited_for() -> None:
 
 
 def test_where_many_attempts_fail_fewer_exits_are_tried_out() -> None:
-    """By hand: 90 batches of 15 s within 30 s want 45 exits; where half of the attempts fail, within 120 s, 12."""
+    """By hand: 90 batches of 15 s within 50 s want 27 exits; where half of the attempts fail, within 200 s, 7."""
     for fails, expected in ((0, 41), (1, 0)):
         good = [replace(member(number), ok=1, fail=fails) for number in range(1, 14)]
         rotation = holding(*good, member(41, last_checked=None))
         for one in good:
             rotation.started(one, now_s=0.0)
         assert picked(rotation, waiting=90) == expected
+
+
+def resting(rotation: Rotation, good: list[Member]) -> None:
+    for one in good:
+        rotation.started(one, now_s=0.0)
+
+
+def test_one_good_exit_too_few_brings_back_one_that_failed_and_no_stranger() -> None:
+    """By hand: 20 batches of 15 s within 50 s want 6 exits; there are five good ones, and they are busy."""
+    good = [member(number) for number in range(1, 6)]
+    failed, stranger = member(7, last_error="reset"), member(8, last_checked=None, crumb="")
+    rotation = holding(*good, failed, stranger)
+    resting(rotation, good)
+    assert picked(rotation, waiting=20) == 7
+    rotation.started(failed, now_s=0.0)
+    assert picked(rotation, waiting=20) == 0
+
+
+def test_one_that_cools_for_long_is_not_counted_on() -> None:
+    good = [member(number) for number in range(1, 6)]
+    cooling = member(7, last_error="reset", state="cooling", cool_until=NOW + timedelta(seconds=300))
+    rotation = holding(*good, cooling, member(8, last_checked=None, crumb=""))
+    resting(rotation, good)
+    assert picked(rotation, waiting=20) == 8
+
+
+def test_as_a_cycles_time_runs_out_strangers_are_tried() -> None:
+    """By hand: 14 batches of 15 s within 50 s want 4.2 exits, and within the last 30 s 7."""
+    good = [member(number) for number in range(1, 7)]
+    rotation = holding(*good, member(7, last_checked=None, crumb=""))
+    resting(rotation, good)
+    assert picked(rotation, now_s=0.0, waiting=14) == 0
+    assert picked(rotation, now_s=30.0, waiting=14) == 7
+    rotation.begin(100)
+    assert picked(rotation, now_s=60.0, waiting=14) == 0
 
 
 def test_no_exit_brings_more_than_a_fifth_of_a_cycles_batches() -> None:

@@ -187,7 +187,7 @@ async def test_an_exit_that_the_deadline_took_by_surprise_is_free_in_the_next_cy
     monkeypatch.setattr(metrics_work, "Rotation", lambda rest_s: rotation)
     await once(crowded, cycle_deadline_s=0.5)
     later_s = crowded.clock.monotonic_s() + 3600.0
-    assert len(rotation) == 2 and rotation.next_s(waiting=1) < later_s
+    assert len(rotation) == 2 and rotation.next_s(now_s=later_s, waiting=1) < later_s
 
 
 def askable(stage: Stage, rotation: Rotation) -> int:
