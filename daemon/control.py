@@ -152,7 +152,8 @@ class ControlServer:
 
 
 def _unix_listener(state_dir: Path) -> socket.socket:
-    assert sys.platform != "win32"
+    if sys.platform == "win32":
+        raise AssertionError("the door of Windows is TCP")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     old_mask = os.umask(0o177)
     try:
