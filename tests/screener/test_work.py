@@ -201,7 +201,7 @@ def test_a_saved_scan_that_cannot_be_kept_fails_and_the_others_run(
 def test_a_scan_after_the_close_that_the_end_of_the_process_cut_short_is_run_by_the_next(
     engine: Engine, keeper: Writer, database: Database_
 ) -> None:
-    run = start_run(keeper, scanner="daily", session_date=LAST_DAY, expected=2, at=NOON)
+    run = start_run(keeper, scanner=DAILY_BARS, session_date=LAST_DAY, expected=2, at=NOON)
     finish_run(keeper, run, status="complete", updated=2, failed=0, skipped=0, detail={}, at=NOON)
     scans.save(keeper, "eod", UP, schedule="close", at=NOON)
     engine._service.stop()

@@ -14,20 +14,18 @@ from storage.schema import proxy, stocks_stock
 from storage.writer import Writer
 from tests.fix_api import RunningApi, new_folder, served, settings_of
 
-NOW = SystemClock().utc_now()
-
 
 @pytest.fixture(scope="module")
 def market(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
-    """Three tickers: one priced half a minute ago, one two hours ago, one never; two proxies."""
-    folder = new_folder(sqlite_template, tmp_path_factory.mktemp("market"))
-    ages_s = {"AAPL": 30, "MSFT": 7200}
+    """Three tickers: one priced a quarter of an hour ago, one two hours ago, one never; two proxies."""
+    folder, now = new_folder(sqlite_template, tmp_path_factory.mktemp("market")), SystemClock().utc_now()
+    ages_s = {"AAPL": 900, "MSFT": 7200}
     proxies = [
         {
             "address": f"10.0.0.{n}:80",
             "protocol": "http",
             "state": state,
-            "first_seen": NOW,
+            "first_seen": now,
             "cookie": "c",
             "crumb": "k",
         }
@@ -37,7 +35,7 @@ def market(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     def body(tx: Any) -> None:
         for ticker, age_s in ages_s.items():
             row = update(stocks_stock).where(stocks_stock.c.ticker == ticker)
-            tx.connection.execute(row.values(price_updated_at=NOW - timedelta(seconds=age_s), sector="Technology"))
+            tx.connection.execute(row.values(price_updated_at=now - timedelta(seconds=age_s), sector="Technology"))
         tx.connection.execute(insert(proxy), proxies)
 
     with Writer.open(f"sqlite:///{folder}/tickerd.db", service="test", origin=None, clock=SystemClock()) as writer:
@@ -57,7 +55,7 @@ def test_coverage_has_counts_ages_and_a_histogram_whose_buckets_are_all_tickers(
     told = market.ask("GET", "/api/v1/coverage?days=2").json
     price = told["groups"]["price"]
     assert {bucket: count for bucket, count in price["histogram"].items() if count} == {
-        "within_60_s": 1,
+        "within_1800_s": 1,
         "within_86400_s": 1,
         "never": 1,
     }
