@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -62,11 +63,16 @@ def _explored(best_first: Places, by_wait: Places, every: int) -> Places:
 
 
 @lru_cache(maxsize=8)
+def tier_places(total: int) -> dict[Tier, slice]:
+    """Return the places of each tier among `total` tickers, in the order of work."""
+    ends = [0, *(round(float(share) * total) for share in np.cumsum([share for _, share in TIERS]))]
+    return {tier: slice(*places) for (tier, _), places in zip(TIERS, pairwise(ends), strict=True)}
+
+
+@lru_cache(maxsize=8)
 def tiers(total: int) -> tuple[Tier, ...]:
     """Return the tier of each of `total` tickers, in the order of work."""
-    ends = [round(float(share) * total) for share in np.cumsum([share for _, share in TIERS])]
-    counts = np.diff([0, *ends]).tolist()
-    return tuple(tier for (tier, _), count in zip(TIERS, counts, strict=True) for _ in range(count))
+    return tuple(tier for tier, places in tier_places(total).items() for _ in range(places.start, places.stop))
 
 
 def accuracy(hits_in_order: Bools, *, share: float = FIRST_SHARE) -> float | None:

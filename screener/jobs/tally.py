@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from itertools import compress
 from typing import Any
 
 from screener.jobs import priority
@@ -40,6 +38,5 @@ class Tally:
 
 def tiers(hits: Sequence[bool], total: int) -> dict[str, dict[str, int]]:
     """Return how many of each tier were scanned and gave a signal."""
-    of_place = priority.tiers(total)[: len(hits)]
-    scanned, signals = Counter(of_place), Counter(compress(of_place, hits))
-    return {tier: {"scanned": scanned[tier], "signals": signals[tier]} for tier, _ in priority.TIERS}
+    reached = {tier: hits[places] for tier, places in priority.tier_places(total).items()}
+    return {tier: {"scanned": len(found), "signals": sum(found)} for tier, found in reached.items()}
