@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 
 from market.universe import Listing
 from storage import schema_version
-from storage.engine import open_reader_engine
+from storage.engine import open_engine, open_reader_engine
 from storage.universe import load_universe
 from storage.writer import Writer
 
@@ -56,6 +56,14 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sqlite_file(sqlite_template: Path, tmp_path: Path) -> Path:
     """A SQLite file with our schema and no rows."""
     return Path(shutil.copy(sqlite_template, tmp_path / "tickerd.db"))
+
+
+@pytest.fixture
+def sqlite_engine(sqlite_file: Path) -> Iterator[Engine]:
+    """Writes to that file."""
+    engine = open_engine(f"sqlite:///{sqlite_file}", service="test")
+    yield engine
+    engine.dispose()
 
 
 class Cluster:

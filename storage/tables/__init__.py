@@ -1,0 +1,1 @@
+"""Every table of the database, by subject; `storage.schema` gathers them."""
