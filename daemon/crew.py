@@ -18,7 +18,13 @@ from core.logs import get_logger
 from core.progress import Progress
 from core.settings import Settings
 from daemon import leftovers
-from daemon.child import (
+from daemon.child import step
+from daemon.child_logs import ChildLog
+from daemon.descendants import identity
+from daemon.journal import Journal
+from daemon.launch import Launch, run_token
+from daemon.leftovers import Family
+from daemon.lifecycle import (
     Beat,
     Change,
     Child,
@@ -35,13 +41,7 @@ from daemon.child import (
     State,
     Tick,
     Want,
-    step,
 )
-from daemon.child_logs import ChildLog
-from daemon.descendants import identity
-from daemon.journal import Journal
-from daemon.launch import Launch, run_token
-from daemon.leftovers import Family
 from daemon.reports import Counts, Report
 from daemon.resources import Meter, Usage, oom_kills
 from daemon.system import Beats, Process, end_strays, supervise

@@ -15,7 +15,7 @@ import msgspec
 
 from core.clock import utc_text
 from core.files import BINARY, patiently, read_text, write_atomic
-from daemon.child import Change
+from daemon.lifecycle import Change
 
 OWN = "tickerd"
 FILE = "events.jsonl"

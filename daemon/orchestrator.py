@@ -23,7 +23,6 @@ from core.notify import Notifier
 from core.settings import Settings
 from daemon import leftovers, plan, status
 from daemon.alerts import AlertCommand, Alerts
-from daemon.child import Change, Manual, Reloaded, Restart, Stalled, Start, State, Stop
 from daemon.child_logs import ChildLog
 from daemon.control import ControlServer, Handler, Refused
 from daemon.crew import PROGRAMS, Crew, Program
@@ -31,6 +30,7 @@ from daemon.holds import read_holds, write_holds
 from daemon.jobs import Jobs
 from daemon.journal import Journal
 from daemon.launch import Launch, launch
+from daemon.lifecycle import Change, Manual, Reloaded, Restart, Stalled, Start, State, Stop
 from daemon.prepare import MODULE, Attempt, Preparation, wait
 from daemon.reaper import Reaper, become_subreaper
 from daemon.reload import Reading, Reread, SettingsChange, Source, check_log_folder, reread_of

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.clock import utc_text
 from core.settings import Settings
-from daemon.child import Want
+from daemon.lifecycle import Want
 from market import eastern
 from market.sessions import Calendar, Session, daily_due_at, due_session
 

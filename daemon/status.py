@@ -11,9 +11,9 @@ import msgspec
 
 from core.clock import utc_text
 from core.config import redacted
-from daemon.child import State
 from daemon.child_logs import RATE_BYTES_S, ChildLog
 from daemon.crew import SPIN_S, LastExit, Member
+from daemon.lifecycle import State
 from daemon.plan import IN_SESSION
 from market import eastern
 from market.sessions import Calendar, Session

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from core.settings import Supervisor
-from daemon.child import (
+from daemon.child import step
+from daemon.lifecycle import (
     Beat,
     Change,
     Child,
@@ -31,7 +32,6 @@ from daemon.child import (
     Stop,
     Tick,
     Want,
-    step,
 )
 
 LIMITS = Supervisor(

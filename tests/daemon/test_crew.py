@@ -16,10 +16,10 @@ from core.clock import SystemClock
 from core.files import FileLock
 from core.settings import Logging, Settings, Supervisor
 from core.settings import State as StateSection
-from daemon.child import Change, Start, State, Stop, Want
 from daemon.crew import Crew, Program
 from daemon.journal import Journal
 from daemon.launch import Launch, launch
+from daemon.lifecycle import Change, Start, State, Stop, Want
 from daemon.resources import Usage
 from tests.fix_daemon import is_alive, kill, stub_environ
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from daemon.child import Change, State
 from daemon.journal import Journal
+from daemon.lifecycle import Change, State
 
 AT = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 CHANGE = Change(

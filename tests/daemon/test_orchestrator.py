@@ -17,8 +17,8 @@ from core.config import Loaded
 from core.errors import RetryLater
 from core.settings import Logging, Market, Settings
 from core.settings import State as StateSection
-from daemon.child import State, Want
 from daemon.crew import Program
+from daemon.lifecycle import State, Want
 from daemon.orchestrator import Orchestrator
 from tests.fix_daemon import CALM, KILL, QUICK, is_alive, kill, running_daemon, stub_environ, wait_until
 

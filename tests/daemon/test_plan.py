@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from core.settings import Api, Backup, Daily, Market, Metrics, Prices, Proxies, Screener, Settings
-from daemon.child import Child, Moment, Stop, Want, step
+from daemon.child import step
+from daemon.lifecycle import Child, Moment, Stop, Want
 from daemon.plan import DailyState, daily_session, days, stall_limits, wanted
 from market.eastern import DateOutOfRange
 from market.sessions import Calendar, build_calendar

@@ -8,9 +8,9 @@ import pytest
 
 from core.progress import Progress
 from core.settings import Settings
-from daemon.child import Child, State, Want
 from daemon.child_logs import ChildLog
 from daemon.crew import Heard, LastExit, Member, Program
+from daemon.lifecycle import Child, State, Want
 from daemon.resources import Usage
 from daemon.status import Database, Snapshot, all_wanted_run, document, in_words, market
 from market.sessions import build_calendar

@@ -17,8 +17,8 @@ from core.config import Loaded
 from core.files import read_text
 from core.settings import Logging, Market, Settings
 from core.settings import State as StateSection
-from daemon.child import Child, State, Stop
 from daemon.crew import Program
+from daemon.lifecycle import Child, State, Stop
 from daemon.orchestrator import STATUS_INTERVAL_S, Orchestrator
 from market.sessions import build_calendar
 from tests.fix_clock import FakeClock
