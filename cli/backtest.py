@@ -107,7 +107,7 @@ def _compiled(
     wanted: Sequence[str], bars: Bars, columns: Columns, biased: bool, limits: Limits
 ) -> tuple[Mapping[str, Condition], tuple[str, ...], tuple[str, ...]]:
     """Return the conditions by name, the rankings of the market that they want, and what was not known then."""
-    from cli.scan import point_out
+    from cli.scan_request import point_out
     from screener.expressions.errors import ExpressionError
     from screener.jobs.past import compiled
     from screener.patterns.catalogue import DAILY, PATTERNS

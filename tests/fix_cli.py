@@ -20,7 +20,10 @@ import pytest
 import structlog
 
 from cli.main import main
+from core.clock import SystemClock
 from core.config import ALIASES
+from storage.writer import Writer
+from tests.fix_scans import fill
 
 COMMAND = Path(sys.executable).with_name("tickerd")
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2  # linux/prctl.h, linux/capability.h
@@ -150,3 +153,13 @@ def times_in(value: Any) -> Iterator[str]:
 
 def fits_80_columns(text: str) -> bool:
     return all(len(line.rstrip()) <= 80 for line in text.splitlines()) and "…" not in text
+
+
+@pytest.fixture
+def scan_folder(sqlite_template: Path, here: Run, tmp_path: Path) -> Path:
+    """A working folder whose database holds three tickers."""
+    file = tmp_path / "tickerd.db"
+    file.write_bytes(sqlite_template.read_bytes())
+    with Writer.open(f"sqlite:///{file}", service="test", origin="practice", clock=SystemClock()) as writer:
+        fill(writer, {"A": [10.0, 11.0, 12.0], "B": [20.0, 19.0, 18.0], "N": [5.0]})
+    return tmp_path
