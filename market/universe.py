@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import FixByHand
+from market.sectors import yahoo_sector
 from market.tickers import BadTicker, normalise_ticker
 
 _DATA = Path(__file__).parent / "data"
@@ -25,6 +26,9 @@ MAX_LINE_CHARS = 2000
 
 MAX_SHOWN_CHARS = 60
 """How much of a refused line is kept for the report."""
+
+NO_SECTOR = "Miscellaneous"
+"""Nasdaq's screener calls so what it does not classify."""
 
 UNIVERSE_RIGHT = "write one US ticker per line, or a CSV with a column symbol or ticker"
 
@@ -144,9 +148,14 @@ def _listing(line: str, header: list[str]) -> Listing:
         exchange=facts.get("exchange"),
         quote_type=security_type and ("ETF" if security_type.upper() == "ETF" else "EQUITY"),
         security_type=security_type,
-        sector=facts.get("sector"),
+        sector=_sector(facts.get("sector")),
         industry=facts.get("industry"),
     )
+
+
+def _sector(name: str | None) -> str | None:
+    """One sector has one name in the table, from whichever source: Yahoo's. What is no sector is not known."""
+    return None if name is None or name == NO_SECTOR else yahoo_sector(name) or name
 
 
 def _facts(line: str, header: list[str]) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,6 @@ collect_ignore_glob = [] if sys.platform == "win32" else ["*_windows.py"]
 """What only a Windows Python can run: `make test-windows`."""
 
 pytest_plugins = [
-    "tests.fix_browser",
     "tests.fix_cli",
     "tests.fix_clock",
     "tests.fix_daemon",
@@ -20,7 +19,7 @@ pytest_plugins = [
     "tests.fix_probe",  # after those that it stands on
     "tests.fix_simulator",
     "tests.fix_storage",
-    "tests.fix_api",  # stands on it
     "tests.fix_systemd",
     "tests.fix_tls",
+    *([] if sys.platform == "win32" else ["tests.fix_api", "tests.fix_browser"]),  # numpy and a browser: not under Wine
 ]

@@ -23,7 +23,6 @@ from cli.main import main
 from core.clock import SystemClock
 from core.config import ALIASES
 from storage.writer import Writer
-from tests.fix_scans import fill
 
 COMMAND = Path(sys.executable).with_name("tickerd")
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2  # linux/prctl.h, linux/capability.h
@@ -158,6 +157,8 @@ def fits_80_columns(text: str) -> bool:
 @pytest.fixture
 def scan_folder(sqlite_template: Path, here: Run, tmp_path: Path) -> Path:
     """A working folder whose database holds three tickers."""
+    from tests.fix_scans import fill  # numpy: not everywhere that a command is run
+
     file = tmp_path / "tickerd.db"
     file.write_bytes(sqlite_template.read_bytes())
     with Writer.open(f"sqlite:///{file}", service="test", origin="practice", clock=SystemClock()) as writer:

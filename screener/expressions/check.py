@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
+from market.sectors import NAMES, yahoo_sector
 from screener.expressions.errors import ExpressionError
 from screener.expressions.fields import Field, Kind
 from screener.expressions.grammar import parse
-from screener.expressions.sectors import NAMES, yahoo_sector
 from screener.expressions.tree import Call, Infix, Name, Node, Number, OneOf, Prefix, Text, names, walk
 
 LONGEST_LOOK_BACK = 250

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from market.sectors import yahoo_sector
 from screener.expressions import ranks
 from screener.expressions.check import SHAPES, Checked, constant
 from screener.expressions.fields import Bools, Floats, Kind, Source
-from screener.expressions.sectors import yahoo_sector
 from screener.expressions.tree import Call, Infix, Name, Node, Number, OneOf, Prefix, Text
 
 COMPARE: Mapping[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]] = {

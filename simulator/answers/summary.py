@@ -25,15 +25,6 @@ PLAIN = {"price", "quoteType", "summaryDetail"}
 """What there is of warrants, rights, units, preferreds and notes."""
 RECORDED_PROFILE = {"AAPL", "QQQ", "BTC-USD"}
 """Tickers whose recorded descriptions stand."""
-SECTORS = {
-    "Finance": "Financial Services",
-    "Health Care": "Healthcare",
-    "Consumer Discretionary": "Consumer Cyclical",
-    "Consumer Staples": "Consumer Defensive",
-    "Telecommunications": "Communication Services",
-    "Miscellaneous": "Industrials",
-}
-"""Nasdaq's name -> Yahoo's, where they differ."""
 SHARES_A_LOT = 100
 RATINGS = ("strong_buy", "buy", "hold", "underperform", "sell")
 SUMMARY_DETAIL = {
@@ -67,11 +58,7 @@ def recorded() -> Mapping[str, Mapping[str, Facts]]:
 def industries() -> Mapping[str, tuple[str, str]]:
     """Return symbol -> sector and industry."""
     listed = parse_universe(BUNDLED_UNIVERSE.read_text(encoding="utf-8"), source=BUNDLED_UNIVERSE.name).listings
-    return {
-        each.ticker: (SECTORS.get(each.sector, each.sector), each.industry or each.sector)
-        for each in listed
-        if each.sector
-    }
+    return {each.ticker: (each.sector, each.industry or each.sector) for each in listed if each.sector}
 
 
 def answer(market: Market, symbol: str, query: Mapping[str, str]) -> Answer:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import FixByHand
+from market.sectors import GICS_OF_YAHOO
 from market.universe import (
     BUNDLED_UNIVERSE,
     FIXED_8782,
@@ -52,6 +53,12 @@ def test_the_facts_of_a_csv_row_are_kept_and_empty_ones_are_not_known() -> None:
         industry="Large Cap",
     )
     assert agilent == Listing(ticker="A", quote_type="EQUITY", security_type="Common")
+
+
+def test_a_sector_has_one_name_whoever_called_it() -> None:
+    text = "ticker,sector\nJPM,Finance\nJNJ,health care\nX,Miscellaneous\nY,Shipping\n"
+    sectors = [listing.sector for listing in parse_universe(text, source="mine.csv").listings]
+    assert sectors == ["Financial Services", "Healthcare", None, "Shipping"]
 
 
 def test_bom_and_the_line_ends_of_windows_and_old_macs_are_survived() -> None:
@@ -153,6 +160,7 @@ def test_the_bundled_list_has_11815_symbols_in_yahoos_form_and_none_is_refused()
     assert [listing.ticker for listing in found.listings] == written
     assert {listing.exchange for listing in found.listings} == {"NASDAQ", "NYSE", "AMEX", "ARCA", "BATS"}
     assert sum(listing.quote_type == "ETF" for listing in found.listings) == 4_633
+    assert {listing.sector for listing in found.listings} <= {None, *GICS_OF_YAHOO}
     assert {"BRK-B", "ABR-PD", "NA", "NAN", "TRUE"} - {listing.ticker for listing in found.listings} <= {"TRUE"}
 
 

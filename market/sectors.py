@@ -1,4 +1,4 @@
-"""The sectors' names: Yahoo's and those of GICS mean the same eleven. Reads nothing."""
+"""The sectors' names: Yahoo's, those of GICS and of Nasdaq's screener mean the same eleven. Reads nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ GICS_OF_YAHOO = {
     "Technology": "Information Technology",
     "Utilities": "Utilities",
 }
-YAHOO_OF = {name.casefold(): yahoo for yahoo, gics in GICS_OF_YAHOO.items() for name in (yahoo, gics)}
+# Nasdaq's screener has GICS' names but for these; what it calls "Miscellaneous" is no sector.
+YAHOO_OF_NASDAQ = {"Finance": "Financial Services", "Telecommunications": "Communication Services"}
+YAHOO_OF = {
+    **{name.casefold(): yahoo for yahoo, gics in GICS_OF_YAHOO.items() for name in (yahoo, gics)},
+    **{name.casefold(): yahoo for name, yahoo in YAHOO_OF_NASDAQ.items()},
+}
 NAMES = tuple(dict.fromkeys((*GICS_OF_YAHOO, *GICS_OF_YAHOO.values())))
 
 
