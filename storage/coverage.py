@@ -40,7 +40,9 @@ def write_coverage_minute(writer: Writer, minute: datetime, field_group: FieldGr
 def read_coverage(
     engine: Engine, *, at: datetime, window_s: Mapping[str, float] = WINDOW_S
 ) -> dict[str, dict[str, Any]]:
-    """Return for each group its newest counts (all unknown if older than `window_s`) and ages of the listed tickers.
+    """Return for each group its newest counts, and ages of the listed tickers.
+
+    Without counts within `window_s`, as in a first daily refresh, who was told within it is fresh, the rest unknown.
 
     `age_s`: p50, p90, p99, max in seconds over the tickers that have one; None where none has.
     """
@@ -77,8 +79,12 @@ def _counts(connection: Connection, group: FieldGroup, *, since: datetime, at: d
         .order_by(table.minute.desc())
         .limit(1)
     )
-    row = connection.execute(newest).mappings().first()
-    return dict(row) if row else {"fresh": 0, "unchanged": 0, "no_trade": 0, "unknown": listed, "total": listed}
+    if row := connection.execute(newest).mappings().first():
+        return dict(row)
+    told_at = stocks_stock.c[f"{group}_updated_at"]
+    told = select(func.count()).where(stocks_stock.c.is_listed, told_at >= since, told_at <= at)
+    fresh = connection.execute(told).scalar_one()
+    return {"fresh": fresh, "unchanged": 0, "no_trade": 0, "unknown": listed - fresh, "total": listed}
 
 
 def _ages(connection: Connection, group: FieldGroup, at: datetime) -> dict[str, float | None]:

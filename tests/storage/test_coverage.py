@@ -36,6 +36,21 @@ def test_counts_older_than_two_cycles_are_not_shown(writer: Writer, reader: Engi
     assert {name: after[name] for name in UNKNOWN} == UNKNOWN
 
 
+def test_before_the_first_counts_who_was_told_is_fresh(writer: Writer, reader: Engine, still_clock: StillClock) -> None:
+    """A first daily refresh takes hours: its tickers are fresh as they come."""
+    still_clock.at = NOON
+    flush_prices(
+        writer,
+        [PriceRow(ticker="A", price_usd=1.0, price_time=OPENS_AT)],
+        price_source="stream",
+        session_opens_at=OPENS_AT,
+    )
+    found = read_coverage(reader, at=NOON + timedelta(seconds=120))["price"]
+    assert {name: found[name] for name in UNKNOWN} == UNKNOWN | {"fresh": 1, "unknown": 2}
+    later = read_coverage(reader, at=NOON + timedelta(seconds=121))["price"]
+    assert {name: later[name] for name in UNKNOWN} == UNKNOWN
+
+
 def test_the_newest_minute_counts_and_a_minute_can_be_written_again(writer: Writer, reader: Engine) -> None:
     minute = timedelta(minutes=1)
     write_coverage_minute(
