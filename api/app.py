@@ -154,4 +154,5 @@ async def _answer_wrong(request: Request, error: RequestValidationError) -> Resp
 
 
 def _wrong(error: dict[str, Any]) -> dict[str, str]:
-    return {"where": ".".join(str(part)[:60] for part in error["loc"]), "reason": str(error["msg"])[:200]}
+    reason = str(error["msg"]).removeprefix("Value error, ")  # the library's words before ours
+    return {"where": ".".join(str(part)[:60] for part in error["loc"]), "reason": reason[:200]}

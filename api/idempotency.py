@@ -90,8 +90,7 @@ def _given(scope: Scope, principal: Principal, key: str, body: bytes) -> stored.
 
 def _who(principal: Principal) -> str:
     """Return whose answers are whose: an API key gets none of what another one of its owner may and it may not."""
-    holder = principal.credential_id if principal.kind == "key" else f"{principal.kind}:{principal.user_id}"
-    return f"{holder}:{principal.name}"  # a number may be another's once its user is removed
+    return principal.credential_id if principal.kind == "key" else f"{principal.kind}:{principal.user_id}"
 
 
 def _again(known: stored.Known) -> Response:

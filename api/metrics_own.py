@@ -37,8 +37,6 @@ def put_streams(sheet: Sheet, doors: Doors) -> None:
         sheet.histogram("stocks_stream_latency_seconds", _histogram(times), transport=transport)
     for channel, count in counts.messages.items():
         sheet.put("stocks_stream_messages_total", count, channel=channel)
-    for (channel, reason), count in counts.dropped.items():
-        sheet.put("stocks_stream_messages_dropped_total", count, channel=channel, reason=reason)
     unseen = {(transport, reason): 0 for transport in counts.latency for reason in ("slow", "failed")}
     for (of, reason), count in {**unseen, **counts.errors}.items():
         sheet.put("stocks_stream_errors_total", count, transport=of, reason=reason)

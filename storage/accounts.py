@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -80,13 +80,17 @@ def add_user(writer: Writer, new: NewUser, *, at: datetime) -> int:
     return writer.run(body, source=SOURCE, durable=True)
 
 
-def add_first_user(writer: Writer, new: NewUser, *, at: datetime) -> bool:
-    """Add a user if there is none yet; False if there is."""
+def add_first_user(writer: Writer, new: NewUser, *, tell: Callable[[], None], at: datetime) -> bool:
+    """Add a user if there is none yet; False if there is.
+
+    `tell` says its password where somebody finds it; if that fails there is no user, whom nobody could sign in.
+    """
 
     def body(tx: Transaction) -> bool:
         if tx.connection.execute(select(users.c.id).limit(1)).first() is not None:
             return False
         _insert(tx, users, asdict(new) | {"created_at": at, "updated_at": at})
+        tell()
         return True
 
     return writer.run(body, source=SOURCE, durable=True)

@@ -30,6 +30,7 @@ from storage.engine import open_reader_engine
 from storage.scans import API_BELL
 from storage.universe import load_universe
 from storage.writer import Writer
+from tests.fix_scanners import eventually
 from tests.fix_storage import StillClock
 
 T = TypeVar("T")
@@ -62,7 +63,14 @@ class RunningApi:
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` in the server's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE_S)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(2 * PATIENCE_S)
+
+    def until(self, true: Callable[[], object]) -> None:
+        """Wait until `true`, asked in the server's loop, holds: a client sees its end before the server does."""
+        self.do(eventually(true, timeout_s=PATIENCE_S))
+
+    def until_nobody_listens(self) -> None:
+        self.until(lambda: not self.context.doors.open)
 
     def ask(
         self,
@@ -171,6 +179,7 @@ def api(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A server with three tickers and an admin; the tests of a module share it."""
     folder = new_folder(sqlite_template, tmp_path_factory.mktemp("api"))
     with served(settings_of(folder, requests_per_s=1000.0, burst=10_000), folder) as found:
+        found.until(found.context.book.filled.is_set)
         yield with_own_password(found)
 
 

@@ -197,12 +197,15 @@ class Accounts:
         at = self._clock.utc_now()
         return await self._database.write(lambda writer: rows.add_user(writer, new, at=at))
 
-    async def add_first_admin(self, name: str, password: str) -> bool:
-        """Add an admin with a password for one time if there is no user at all; False if there is."""
+    async def add_first_admin(self, name: str, password: str, *, tell: Callable[[], None]) -> bool:
+        """Add an admin with a password for one time if there is no user at all; False if there is.
+
+        `tell` says the password where somebody finds it, in the writing thread; if that fails nobody is added.
+        """
         password_hash = await self._hashed(hash_password, password)
         new = rows.NewUser(name=name, password_hash=password_hash, role="admin", must_change_password=True)
         at = self._clock.utc_now()
-        return await self._database.write(lambda writer: rows.add_first_user(writer, new, at=at))
+        return await self._database.write(lambda writer: rows.add_first_user(writer, new, tell=tell, at=at))
 
     async def set_password(self, user_id: int, name: str, password: str) -> bool:
         """Give a user a password for one time; WeakPassword."""

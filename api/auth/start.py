@@ -36,12 +36,14 @@ async def make_first_admin(accounts: Accounts, state_dir: Path) -> None:
     """
     if await accounts.users(after=0, limit=1):
         return
-    password = one_time_password()
-    if not await accounts.add_first_admin(ADMIN, password):
+    password, file = one_time_password(), make_folder(state_dir) / PASSWORD_FILE
+
+    def tell() -> None:
+        with writing(file):
+            write_atomic(file, password.encode() + b"\n", mode=0o600)
+
+    if not await accounts.add_first_admin(ADMIN, password, tell=tell):
         return
-    file = make_folder(state_dir) / PASSWORD_FILE
-    with writing(file):
-        write_atomic(file, password.encode() + b"\n", mode=0o600)
     log.info("admin_created", user=ADMIN, password_file=str(file))
     if SETTINGS_VARIABLE not in os.environ:
         words = f"tickerd: first start: sign in as {ADMIN} with the password {password}"

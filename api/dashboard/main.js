@@ -49,7 +49,15 @@ function usePath() {
     addEventListener("hashchange", turned);
     return () => removeEventListener("hashchange", turned);
   }, []);
-  return path.split("/").map(decodeURIComponent);
+  return path.split("/").map(plain);
+}
+
+function plain(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // somebody has typed a lone %
+  }
 }
 
 function Page() {

@@ -63,7 +63,6 @@ class Counts:
     """For the metrics. `errors`: by (transport, reason)."""
 
     messages: Counter[str] = field(default_factory=Counter)
-    dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
     errors: Counter[tuple[str, str]] = field(default_factory=Counter)
     resumes: Counter[str] = field(default_factory=Counter)
     latency: dict[str, Durations] = field(default_factory=lambda: {"websocket": Durations(), "sse": Durations()})

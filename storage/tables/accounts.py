@@ -6,6 +6,9 @@ from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, LargeBinary, Ta
 
 from storage.tables.columns import METADATA, UtcTime, moment, own_id, words
 
+# Of users, sign-ins and keys no number is ever given twice: an open stream, or an answer that is kept for a repeated
+# request, knows its owner by it. SQLite would give the newest one's number again once that is removed.
+
 users = Table(
     "users",
     METADATA,
@@ -22,6 +25,7 @@ users = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     moment("last_login"),
+    sqlite_autoincrement=True,
 )
 
 sign_in = Table(
@@ -37,6 +41,7 @@ sign_in = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime, nullable=False),
     moment("ended_at"),
+    sqlite_autoincrement=True,
 )
 
 refresh_token = Table(
@@ -59,6 +64,7 @@ api_token = Table(
     Column("created_at", UtcTime, nullable=False),
     moment("expires_at"),
     moment("revoked_at"),
+    sqlite_autoincrement=True,
 )
 
 audit_log = Table(

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from pathlib import Path
 
 import pytest
 
-from api.main import listen, main
+from api.main import listen, loop_factory, main
 from core.clock import SystemClock
 from core.errors import FixByHand
 from core.notify import Notifier
@@ -73,3 +74,13 @@ def test_it_listens_on_ipv6_too() -> None:
         return
     with listener:
         assert listener.getsockname()[0] == "::1"
+
+
+def test_streams_that_open_have_nobody_wait_for_a_look_at_all_objects() -> None:
+    before = gc.get_threshold()
+    try:
+        loop_factory()
+        young, middle, old = gc.get_threshold()
+        assert young * middle * old >= 1_000 * 200, "a thousand streams, before the first look at everything"
+    finally:
+        gc.set_threshold(*before)

@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
+from sqlalchemy import update
 
 from core.clock import SystemClock
+from core.files import make_folder
+from daemon.control import ControlServer
 from storage import scans
 from storage.daily_bars import DailyBar, write_daily_bars
+from storage.schema import stocks_stock
+from storage.writer import Transaction
 from tests.fix_api import PASSWORD, RunningApi, ScanRun, new_folder, result_row, served, settings_of, with_own_password
 from tests.fix_browser import PATIENCE_MS
 
@@ -138,6 +144,66 @@ def test_a_lost_connection_is_said_and_the_page_comes_back_by_itself(
     expect(page.get_by_text("Connection lost since")).to_be_visible()
     with served(settings_of(folder, auth=False, port=port), folder):
         expect(page.get_by_text("Connection lost since")).not_to_be_visible()
+
+
+def test_an_address_that_somebody_has_mistyped_shows_a_page_all_the_same(open_page: Open, open_api: RunningApi) -> None:
+    page, sent = open_page(), list[str]()
+    page.on("websocket", lambda socket: socket.on("framesent", lambda text: sent.append(str(text))))
+    page.goto(at(open_api, "%zz"))
+    expect(page.get_by_role("heading", name="How fresh the table is")).to_be_visible()
+    for part, words in (
+        ("ticker/%zz", "path.ticker"),
+        ("ticker/NOSUCH", "form of a US ticker"),
+        ("scans/%zz", "scan_id"),
+    ):
+        page.goto(at(open_api, part))
+        expect(page.get_by_text(words)).to_be_visible()
+    assert sent and not any("zz" in text or "NOSUCH" in text for text in sent), "that would end the stream"
+
+
+def test_a_quote_moves_while_one_looks_at_it(open_page: Open, open_api: RunningApi) -> None:
+    page = open_page()
+    page.goto(at(open_api, "ticker/MSFT"))
+    for price_usd in (412.5, 413.25):
+
+        def trade(tx: Transaction, price_usd: float = price_usd) -> None:
+            row = update(stocks_stock).where(stocks_stock.c.ticker == "MSFT")
+            tx.connection.execute(row.values(current_price=price_usd, change_seq=tx.seq))
+            tx.wrote(1)
+
+        open_api.do(open_api.context.database.write(lambda writer: writer.run(trade, source="prices")))
+        expect(page.locator(".price b")).to_have_text(f"{price_usd:.2f}")
+
+
+def test_a_scanner_is_restarted_and_its_card_says_how_far_that_is(
+    open_page: Open, sqlite_template: Path, tmp_path: Path
+) -> None:
+    folder, orders = new_folder(sqlite_template, tmp_path), list[str]()
+    prices = {"name": "prices", "state": "running", "wanted": True, "reason": "", "since": "2026-11-20T14:30:00.000Z"}
+    prices |= {"pid": 7, "restarts": 0, "rss_mb": 80.0, "cpu_percent": 1.0, "data_age_s": 0.5, "beat_age_s": 0.5}
+
+    def status(_name: str) -> dict[str, Any]:
+        market = {"state": "open", "session": "2026-11-20", "opens_at": None, "closes_at": None, "reason": ""}
+        return {"state": "running", "market": market, "alerts": [], "processes": [dict(prices)]}
+
+    def restart(name: str) -> dict[str, Any]:
+        orders.append(name)
+        prices["state"] = "starting"
+        return {"name": name, "state": "stopping", "reason": "operator"}
+
+    with served(settings_of(folder, auth=False), folder) as api:
+        control = ControlServer(make_folder(folder / "state"), {"status": status, "restart": restart})
+        api.do(control.start())
+        page = open_page()
+        page.goto(at(api))
+        card = page.get_by_role("article").filter(has_text="Prices")
+        expect(card.locator(".pill")).to_have_text("running")
+        card.get_by_role("button", name="Restart").click()
+        expect(card.locator(".pill")).to_have_text("starting")
+        prices["state"] = "running"
+        expect(card.locator(".pill")).to_have_text("running")
+        api.do(control.close())
+    assert orders == ["prices"]
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -4,10 +4,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete
 
+from core.errors import RetryLater
 from storage import accounts
 from storage.accounts import LastAdmin, NameTaken, NewSignIn, NewToken, NewUser, NoSuchToken, TokenReused
+from storage.schema import sign_in
 from storage.writer import Writer
 from tests.fix_storage import NOON
 
@@ -46,9 +48,19 @@ def test_a_name_and_an_address_are_taken_once(writer: Writer) -> None:
 
 
 def test_the_first_user_is_added_once(writer: Writer, reader: Engine) -> None:
-    assert accounts.add_first_user(writer, ANN, at=NOON) is True
-    assert accounts.add_first_user(writer, BOB, at=NOON) is False
-    assert [row["name"] for row in accounts.read_users(reader, limit=9)] == ["ann"]
+    told: list[str] = []
+    assert accounts.add_first_user(writer, ANN, tell=lambda: told.append("ann"), at=NOON) is True
+    assert accounts.add_first_user(writer, BOB, tell=lambda: told.append("bob"), at=NOON) is False
+    assert [row["name"] for row in accounts.read_users(reader, limit=9)] == told == ["ann"]
+
+
+def test_a_first_user_whose_password_cannot_be_told_is_not_added(writer: Writer, reader: Engine) -> None:
+    def tell() -> None:
+        raise RetryLater("disk full")
+
+    with pytest.raises(RetryLater, match="disk full"):
+        accounts.add_first_user(writer, ANN, tell=tell, at=NOON)
+    assert accounts.read_users(reader, limit=9) == []
 
 
 def test_the_last_admin_stays(writer: Writer, reader: Engine) -> None:
@@ -131,3 +143,20 @@ def test_a_key_holds_until_it_is_revoked_over_or_its_owner_is_locked_out(writer:
     assert not accounts.token_holds(reader, second, at=NOON)
     accounts.remove_user(writer, bob, at=NOON)
     assert accounts.read_tokens(reader, bob) == []
+
+
+def test_no_number_of_a_user_a_sign_in_or_a_key_is_ever_given_again(writer: Writer, reader: Engine) -> None:
+    """Else an open stream of who was removed would go on as the next one's."""
+    accounts.add_user(writer, ANN, at=NOON)
+    given = []
+    for _ in range(2):
+        bob = accounts.add_user(writer, BOB, at=NOON)
+        key = NewToken(user_id=bob, name="k", token_hash=f"hash of {bob}", scopes=["read"])
+        given.append((bob, accounts.add_token(writer, key, at=NOON)))
+        accounts.remove_user(writer, bob, at=NOON)
+    assert len({user for user, _ in given}) == len({key for _, key in given}) == 2
+    numbers = []
+    for _ in range(2):
+        numbers.append(accounts.begin_sign_in(writer, signed_in(1), at=NOON))
+        writer.run(lambda tx: tx.connection.execute(delete(sign_in)), source="test")
+    assert len(set(numbers)) == 2

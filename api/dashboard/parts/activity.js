@@ -43,7 +43,7 @@ function Journal() {
     ${!value && html`<p class="empty">${error ? `Not told: ${error.message}` : "…"}</p>`}
     <div class="scroll"><table><thead><tr><th>At</th><th>Process</th><th>Event</th><th>From, to</th><th>Cause</th><th>What</th></tr></thead><tbody>
       ${events.slice(0, 200).map((each) => html`<tr key=${each.id || each.seq}><td>${dayAndClock(each.at)}</td><td>${NAMES[each.process] || each.process}</td>
-        <td><span class=${`dot ${lookOf(each)}`}></span>${each.event.replaceAll("_", " ")}</td><td>${each.from_state} → ${each.to_state}</td><td>${each.cause}</td>
+        <td><span class=${`dot ${lookOf(each)}`}></span>${each.event.replaceAll("_", " ")}</td><td>${each.from_state || each.to_state ? `${each.from_state} → ${each.to_state}` : ""}</td><td>${each.cause}</td>
         <td>${each.detail || (each.exit_code !== null && each.exit_code !== undefined ? `exit code ${each.exit_code}` : each.signal ? `signal ${each.signal}` : "")}</td></tr>`)}
     </tbody></table></div>
   </section>`;

@@ -19,8 +19,8 @@ const STATES = [
   ["unknown", "bad", "not confirmed"],
 ];
 const BUCKETS = [
-  ["within_60_s", "< 1 min"], ["within_120_s", "2"], ["within_300_s", "5"], ["within_600_s", "10"],
-  ["within_1800_s", "30"], ["within_3600_s", "60 min"], ["within_86400_s", "1 day"], ["older", "older"], ["never", "never"],
+  ["within_60_s", "1 min"], ["within_120_s", "2"], ["within_300_s", "5"], ["within_600_s", "10"],
+  ["within_1800_s", "30"], ["within_3600_s", "1 h"], ["within_86400_s", "24 h"], ["older", "older"], ["never", "never"],
 ];
 
 export function Overview() {
@@ -89,9 +89,9 @@ function Card({ name, live, last, log }) {
 
 function Progress({ told }) {
   if (!told || !told.total) return html`<p class="progress"></p>`;
-  const words = told.done >= told.total ? "all told" : told.eta_s ? `${duration(told.eta_s)} left` : "";
+  const words = told.done >= told.total ? ", all told" : told.eta_s ? `, ${duration(told.eta_s)} left` : "";
   return html`<p class="progress"><${Bar} share=${told.done / told.total} look="calm" label=${`${told.done} of ${told.total}`} />
-    <small>${told.stage}: ${whole(told.done)} of ${whole(told.total)} ${words}</small></p>`;
+    <small>${told.stage}: ${whole(told.done)} of ${whole(told.total)}${words}</small></p>`;
 }
 
 export function Orders({ name, state }) {
@@ -159,8 +159,7 @@ function Audit() {
   const told = usePolled(() => ask("/truth?limit=5"), 60_000);
   return html`<section class="panel"><h2>Truth <small>closes compared with the charts after each session</small></h2>
     <${Told} of=${told} empty="No audit yet: the first one follows the next daily refresh." show=${({ data }) => html`<ul class="lines">
-      ${data.map((each) => html`<li><b>${each.session}</b> ${whole(each.exact)} of ${whole(each.total)} exact;
-        <span class=${each.differs ? "down" : ""}>${whole(each.differs)} differ</span>${each.not_comparable ? `, ${whole(each.not_comparable)} not comparable` : ""}</li>`)}
+      ${data.map((each) => html`<li><b>${each.session}</b> ${whole(each.exact)} of ${whole(each.total)} exact, <span class=${each.differs ? "down" : ""}>${whole(each.differs)} differ</span>${each.not_comparable ? `, ${whole(each.not_comparable)} not comparable` : ""}</li>`)}
     </ul>`} />
   </section>`;
 }

@@ -64,8 +64,8 @@ function List() {
   const told = usePolled(() => ask("/scans?limit=50"), 5_000);
   return html`<section class="panel"><h2>Scans</h2>
     <${Told} of=${told} empty="None yet." show=${({ data }) => html`<div class="scroll"><table><thead><tr>
-        <th>Asked</th><th>By</th><th>For</th><th>Status</th><th class="n">Found</th><th class="n">Of</th><th class="n">Took</th></tr></thead><tbody>
-      ${data.map((each) => html`<tr key=${each.id}><td><a href=${`#/scans/${each.id}`}>${dayAndClock(each.created_at)}</a></td><td>${each.name || each.asked_by || ""}</td>
+        <th>Asked</th><th>Saved scan</th><th>For</th><th>Status</th><th class="n">Found</th><th class="n">Of</th><th class="n">Took</th></tr></thead><tbody>
+      ${data.map((each) => html`<tr key=${each.id}><td><a href=${`#/scans/${each.id}`}>${dayAndClock(each.created_at)}</a></td><td>${each.name || ""}</td>
         <td><code>${wordsOf(each)}</code></td><td><${Pill} state=${each.status} title=${each.reason || each.error} /></td><td class="n">${whole(each.signals)}</td>
         <td class="n">${whole(each.processed)}</td><td class="n">${duration(took(each))}</td></tr>`)}
       </tbody></table></div>`} />
@@ -84,8 +84,9 @@ function took(scan) {
 
 function One({ id }) {
   const { scans } = useTold();
-  const told = usePolled(() => ask(`/scans/${id}`), 0);
-  useEffect(() => listenToScan(id), [id]);
+  const told = usePolled(() => ask(`/scans/${encodeURIComponent(id)}`), 0);
+  const known = told.value?.id; // what is no scan would cost the page its stream
+  useEffect(() => (known ? listenToScan(known) : undefined), [known]);
   const live = scans[id];
   const [error, set] = useState("");
   const cancel = () => ask(`/scans/${id}/cancel`, { method: "POST" }).catch((refused) => set(refused.message));
@@ -94,12 +95,12 @@ function One({ id }) {
   return html`<p><a href="#/scans">← All scans</a></p>
     <section class="panel"><h2>Scan ${progress && html`<${Pill} state=${progress.status} />`} <small>${id}</small></h2>
       <${Told} of=${told} show=${(scan) => html`<p><code>${wordsOf(scan)}</code></p>${scan.biased ? html`<p class="stale">Uses fields that were not known on that day: biased.</p>` : ""}`} />
-      ${progress ? html`<${Progress} told=${progress} isOver=${isOver} />` : html`<p class="empty">Waiting for the scan engine …</p>`}
-      <p class="orders">${!isOver && may("scan") && html`<button onClick=${cancel}>Cancel</button>`}
-        <a class="button quiet" href=${`/api/v1/scans/${id}/results?format=csv&limit=1000`} download=${`${id}.csv`}>CSV</a>
+      ${progress ? html`<${Progress} told=${progress} isOver=${isOver} />` : known && html`<p class="empty">Waiting for the scan engine …</p>`}
+      <p class="orders">${known && !isOver && may("scan") && html`<button onClick=${cancel}>Cancel</button>`}
+        ${known && html`<a class="button quiet" href=${`/api/v1/scans/${id}/results?format=csv&limit=1000`} download=${`${id}.csv`}>CSV</a>`}
         <span class="error" role="alert">${error}</span></p>
     </section>
-    <${Results} found=${live?.results || []} isOver=${isOver} progress=${progress} />`;
+    ${known && html`<${Results} found=${live?.results || []} isOver=${isOver} progress=${progress} />`}`;
 }
 
 function Progress({ told, isOver }) {

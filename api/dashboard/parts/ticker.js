@@ -11,9 +11,9 @@ const MONTHS_SHOWN = 6;
 const SESSIONS = 500;
 const GROUPS = [
   ["Price", "price", "price_source", ["current_price", "price_change", "price_change_percent", "price_time", "pre_market_price", "post_market_price"]],
-  ["Metrics", "metrics", null, ["open_price", "days_low", "days_high", "previous_close", "volume", "avg_volume_3mon", "bid_price", "bid_size", "ask_price", "ask_size",
+  ["Metrics", "metrics", "Yahoo's list of quotes", ["open_price", "days_low", "days_high", "previous_close", "volume", "avg_volume_3mon", "bid_price", "bid_size", "ask_price", "ask_size",
     "week_52_low", "week_52_high", "market_cap", "shares_outstanding", "pe_ratio", "forward_pe", "earnings_per_share", "dividend_yield", "book_value", "price_to_book", "next_earnings_date"]],
-  ["Daily", "daily", null, null],
+  ["Daily", "daily", "Yahoo's page of the ticker", null],
 ];
 const APART = ["ticker", "company_name", "exchange", "quote_type", "security_type", "sector", "industry", "is_listed", "currency", "market_state", "last_updated", "change_seq",
   "price_source", "id", "first_seen_date", "missing_since", "missing_sessions", "listed_by", "seen_by", "financial_currency", "country"];
@@ -24,10 +24,11 @@ const MONEY_IN_ALL = /market_cap|revenue_ttm|ebitda|cash|debt$|free_cash/;
 export function Ticker({ ticker }) {
   const { quotes } = useTold();
   const asked = usePolled(() => ask(`/quotes/${encodeURIComponent(ticker)}`), 15_000);
-  useEffect(() => listenToQuote(ticker), [ticker]);
+  const known = asked.value?.ticker; // as the table writes it; what is no ticker would cost the page its stream
+  useEffect(() => (known ? listenToQuote(known) : undefined), [known]);
   const now = useNow();
-  if (asked.value === undefined) return html`<p class="empty">${asked.error ? asked.error.message : "…"}</p>`;
-  const quote = { ...asked.value, ...quotes[ticker] };
+  if (asked.value === undefined) return html`<section class="panel"><h1>${ticker}</h1><p class="empty">${asked.error ? asked.error.message : "…"}</p></section>`;
+  const quote = { ...asked.value, ...quotes[known] };
   const rest = Object.keys(quote).filter((key) => !APART.includes(key) && !/_updated_at$|_age_s$/.test(key) && !GROUPS.some(([, , , fields]) => fields?.includes(key)));
   return html`
     <section class="panel quote"><h1>${quote.ticker} <small>${quote.company_name || ""}</small></h1>
@@ -39,7 +40,7 @@ export function Ticker({ ticker }) {
       <${Chart} ticker=${ticker} />
     </section>
     <div class="three">${GROUPS.map(([name, group, source, fields]) => html`<section class="panel"><h2>${name}
-      <small>${quote[`${group}_updated_at`] ? `${ageOf(quote[`${group}_updated_at`], now)} old` : "never told"}${source && quote[source] ? `, from ${quote[source]}` : ""}</small></h2>
+      <small>${quote[`${group}_updated_at`] ? `${ageOf(quote[`${group}_updated_at`], now)} old` : "never told"}${quote[`${group}_updated_at`] ? `, from ${quote[source] || source}` : ""}</small></h2>
       <dl>${(fields || rest).map((key) => html`<dt>${key.replaceAll("_", " ")}</dt><dd>${shown(key, quote[key])}</dd>`)}</dl></section>`)}</div>`;
 }
 

@@ -50,6 +50,7 @@ def _create_users() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_users"),
         sa.UniqueConstraint("name", name="uq_users_name"),
         sa.UniqueConstraint("email", name="uq_users_email"),
+        sqlite_autoincrement=True,
     )
 
 
@@ -64,6 +65,7 @@ def _create_sign_ins() -> None:
         *_columns(TIME, "ended_at"),
         sa.PrimaryKeyConstraint("id", name="pk_sign_in"),
         sa.UniqueConstraint("secret_hash", name="uq_sign_in_secret_hash"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_sign_in_user_id", "sign_in", ["user_id"])
     op.create_table(
@@ -88,6 +90,7 @@ def _create_tokens() -> None:
         *_columns(TIME, "expires_at", "revoked_at"),
         sa.PrimaryKeyConstraint("id", name="pk_api_token"),
         sa.UniqueConstraint("token_hash", name="uq_api_token_token_hash"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_api_token_user_id", "api_token", ["user_id"])
 

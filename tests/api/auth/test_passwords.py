@@ -1,7 +1,11 @@
 from __future__ import annotations
 
-import pytest
+from typing import Literal
 
+import pytest
+from argon2 import PasswordHasher
+
+from api.auth import passwords
 from api.auth.passwords import WeakPassword, check_password, hash_password, is_right, one_time_password
 
 
@@ -49,3 +53,24 @@ def test_a_password_for_one_time_is_never_the_same_and_good_enough() -> None:
     assert len(given) == 50 and all(len(password) == 20 for password in given)
     for password in given:
         check_password(password, name="admin")
+
+
+def test_who_is_not_there_costs_the_same_work_as_a_wrong_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the time of an answer tells which users there are."""
+    password_hash = hash_password("violet otter 42")
+    is_right("the first one makes a hash of nobody's", None)
+    work: list[str] = []
+
+    class Counting(PasswordHasher):
+        def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+            work.append("hash")
+            return super().hash(password, salt=salt)
+
+        def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+            work.append(str(hash)[:30])
+            return super().verify(hash, password)
+
+    monkeypatch.setattr(passwords, "HASHER", Counting(time_cost=2, memory_cost=19 * 1024, parallelism=1))
+    for known in (password_hash, None):
+        assert not is_right("a wrong password", known)
+    assert len(work) == 2 and len(set(work)) == 1, "one look each, at a hash of the same cost"

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
-from tests.fix_api import PASSWORD, RunningApi
+from api.streams.doors import VALID_S
+from tests.fix_api import PASSWORD, PATIENCE_S, RunningApi
 
 USERS = "/api/v1/users"
 
@@ -70,6 +72,30 @@ def test_a_reset_password_is_for_one_time(api: RunningApi) -> None:
     signed = api.ask("POST", "/api/v1/auth/login", {"user": "cid", "password": password}, key="")
     assert signed.json["must_change_password"] is True
     assert api.ask("POST", USERS + "/999/password").status == 404
+
+
+def test_who_gets_another_password_from_an_admin_has_no_stream_any_more(api: RunningApi) -> None:
+    made = api.ask("POST", USERS, {"name": "deb", "role": "viewer"}).json
+    body = {"user": "deb", "password": made["password"]}
+    token = api.ask("POST", "/api/v1/auth/login", body, key="").json["access_token"]
+    api.ask("POST", "/api/v1/auth/password", {"old": made["password"], "new": PASSWORD}, key=token)
+    doors = api.context.doors
+    path = "/api/v1/stream"
+    with api.socket(path) as admins, api.socket(path, key="", headers=bearer(api.token("deb"))) as debs:
+        for socket in (admins, debs):
+            socket.send('{"type":"ping"}')
+            assert "pong" in str(socket.recv(timeout=PATIENCE_S))
+        assert api.ask("POST", f"{USERS}/{made['id']}/password").status == 200
+        api.do(doors.close_refused(doors.clock.monotonic_s() + VALID_S))
+        with pytest.raises(ConnectionClosed) as closed:
+            debs.recv(timeout=PATIENCE_S)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401
+        admins.send('{"type":"ping"}')
+        assert "pong" in str(admins.recv(timeout=PATIENCE_S)), "nobody else's"
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
 
 def test_users_are_listed_a_page_at_a_time(api: RunningApi) -> None:

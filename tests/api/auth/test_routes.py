@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fix_api import PASSWORD, Answer, RunningApi, new_folder, served, settings_of, with_own_password
+from tests.fix_api import PASSWORD, PATIENCE_S, Answer, RunningApi, new_folder, served, settings_of, with_own_password
 
 LOGIN, ME, REFRESH = "/api/v1/auth/login", "/api/v1/auth/me", "/api/v1/auth/refresh"
 
@@ -115,7 +115,7 @@ def test_a_ticket_opens_one_stream_once(api: RunningApi) -> None:
     path = f"/api/v1/stream?ticket={ticket}"
     with api.socket(path, key="") as stream:
         stream.send('{"type":"ping","id":7}')
-        assert json.loads(stream.recv(timeout=10)) == {"id": 7, "type": "pong"}
+        assert json.loads(stream.recv(timeout=PATIENCE_S)) == {"id": 7, "type": "pong"}
     stream_of_lines = {"Accept": "text/event-stream"}
     again = api.ask("GET", f"{path}&channels=quotes", key="", headers=stream_of_lines)
     assert (again.status, again.json["code"]) == (401, "ticket_invalid")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from sqlalchemy import update
 
 from core.clock import SystemClock
 from core.notify import Notifier
-from core.settings import Daily, Screener
+from core.settings import Daily, Screener, Settings
 from screener.work import main
 from storage.daily_bars import write_daily_bars
 from storage.schema import stocks_stock
@@ -47,20 +48,24 @@ def market(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         daily=Daily(history_days=260),
         screener=Screener(results_dir=str(folder / "results")),
     )
-    with served(settings, folder) as found:
-        stop = asyncio.run_coroutine_threadsafe(_event(), found.loop).result()
-        engine = threading.Thread(target=lambda: asyncio.run(_until(stop, main, settings)))
-        engine.start()
+    with served(settings, folder) as found, scanning(settings):
         yield found
+
+
+@contextmanager
+def scanning(settings: Settings) -> Iterator[None]:
+    """A scan engine in a thread of its own, until the body ends."""
+    stop = threading.Event()
+    engine = threading.Thread(target=lambda: asyncio.run(_until(stop, settings)))
+    engine.start()
+    try:
+        yield
+    finally:
         stop.set()
         engine.join(60)
 
 
-async def _event() -> threading.Event:
-    return threading.Event()
-
-
-async def _until(stop: threading.Event, work: Any, settings: Any) -> None:
+async def _until(stop: threading.Event, settings: Settings) -> None:
     asked = asyncio.Event()
 
     async def watch() -> None:
@@ -68,7 +73,7 @@ async def _until(stop: threading.Event, work: Any, settings: Any) -> None:
         asked.set()
 
     watching = asyncio.ensure_future(watch())
-    await work(settings, asked, Notifier(None))
+    await main(settings, asked, Notifier(None))
     await watching
 
 
@@ -169,3 +174,26 @@ def test_scans_are_listed_and_one_that_is_over_cannot_be_stopped(market: Running
     assert market.ask("POST", f"{SCANS}/{scan_id}/cancel").json == {"scan_id": scan_id, "done": False}
     assert market.ask("GET", f"{SCANS}/scan_none/progress").status == 404
     assert market.ask("GET", f"{SCANS}/a%20b").status == 422
+
+
+def test_a_scan_that_is_asked_for_while_the_engine_is_away_waits_and_says_so_until_it_is_back(
+    sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.handlers.scans.WAIT_S", 0.0)
+    folder = new_folder(sqlite_template, tmp_path)
+    with Writer.open(f"sqlite:///{folder}/tickerd.db", service="test", origin=None, clock=SystemClock()) as writer:
+        write_daily_bars(writer, daily_bars(CLOSES))
+    settings = replace(settings_of(folder, auth=False), daily=Daily(history_days=260))
+    body = {"expression": "close > sma50"}
+    with served(settings, folder) as alone:
+        started = alone.ask("POST", SCANS, body).json
+        told = alone.ask("GET", started["urls"]["progress"]).json
+        assert (told["status"], told["message"]) == ("pending", "Waiting for the scan engine")
+        waited = alone.ask("POST", SCANS, body | {"async_mode": False})
+        assert (waited.status, waited.json["status"], waited.json["results"]) == (202, "pending", [])
+        assert alone.ask("POST", f"{SCANS}/{waited.json['scan_id']}/cancel").json["done"] is True
+        with scanning(settings):
+            assert ended(alone, started["scan_id"])["status"] == "complete"
+            assert ended(alone, waited.json["scan_id"])["status"] == "cancelled"
+        found = alone.ask("GET", started["urls"]["results"]).json["data"]
+        assert sorted(result["ticker"] for result in found) == ["AAPL", "MSFT"]

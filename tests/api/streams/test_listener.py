@@ -45,13 +45,13 @@ def test_news_that_came_before_one_waits_are_news() -> None:
         hub = Hub()
         one = listener(hub)
         one.want_numbered("signals", None)
-        await asyncio.wait_for(one.news(), 5)
+        await asyncio.wait_for(one.news(), 30)
         await one.take()
         waiting = asyncio.ensure_future(one.news())
         await SystemClock().sleep(0)
         assert not waiting.done()
         hub.signals.add(numbered(1))
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 30)
         assert told(await one.take()) == [("signals", "", 1)]
 
     asyncio.run(waits())
@@ -177,7 +177,7 @@ def test_while_what_is_listened_to_changes_news_wait() -> None:
         await SystemClock().sleep(0)
         assert not waiting.done()
         one.release()
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 30)
         assert told(await one.take()) == [("signals", "", 1)]
 
     asyncio.run(waits())

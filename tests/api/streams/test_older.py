@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 
+from storage import scans
 from tests.fix_api import PATIENCE_S, RunningApi, ScanRun
+from tests.fix_storage import NOON
 
 
 def all_of(api: RunningApi, path: str) -> list[Any]:
@@ -84,5 +86,13 @@ def test_what_cannot_be_told_is_refused_before_the_handshake(
 
 
 def test_a_number_beyond_every_number_means_from_now_on(api: RunningApi) -> None:
+    def enters(scan_id: str, *tickers: str) -> None:
+        found = [{"ticker": name, "seq": 1, "session": "2026-11-20", "values": {}, "flags": []} for name in tickers]
+        work = lambda writer: scans.renew_signals(writer, "low", scan_id, found, whole=True, at=NOON)  # noqa: E731
+        api.do(api.context.database.write(work))
+
+    enters("s1", "AAPL")
     with api.socket("/ws/signals?from_seq=9999999999999999999") as socket:
-        socket.send("still here")
+        enters("s2", "AAPL", "MSFT")
+        told = json.loads(socket.recv(timeout=PATIENCE_S))
+        assert (told["type"], told["seq"], told["data"]["symbol"]) == ("signal", 2, "MSFT")

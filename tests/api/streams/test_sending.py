@@ -84,7 +84,13 @@ def test_a_beat_that_is_due_is_sent_without_news() -> None:
         running = asyncio.ensure_future(line.sender.run())
         line.stream.is_beat_due = True
         line.stream.listener.wake()
-        await until(lambda: line.sent == [[]])
+        await until(lambda: line.sent)
+        assert line.sent == [[]] and not line.stream.is_beat_due, "one beat"
+        line.stream.listener.wake()
+        line.stream.listener.want_numbered("signals", None)
+        line.say(1)
+        await until(lambda: len(line.sent) > 1)
+        assert line.sent == [[], [1]], "a waking without news or a beat is silent"
         running.cancel()
 
     asyncio.run(talk())
@@ -129,18 +135,29 @@ def test_who_cancels_the_reading_from_outside_is_obeyed() -> None:
     asyncio.run(talk())
 
 
-def test_an_end_of_both_at_once_is_no_cancellation() -> None:
-    """A client that goes in the very step in which the sending ends."""
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_end_of_the_sending_leaves_no_cancellation_behind(at_once: bool) -> None:
+    """Nor does that of a client that goes `at_once`, in the very step in which the sending ends."""
 
     async def talk() -> None:
-        line = Line()
-        line.doors.closing = True
+        line, has_gone = Line(), asyncio.get_running_loop().create_future()
 
-        async def gone() -> None:
-            while not (line.stream.task and line.stream.task.done()):
+        class Ending(Sender):
+            async def run(self) -> None:
+                if at_once:
+                    has_gone.set_result(None)
+
+        async def read() -> None:
+            await has_gone
+
+        reader = asyncio.current_task()
+        assert reader is not None
+        async with asyncio.timeout(30):
+            assert await side_by_side(Ending(line.doors, line.stream, line.send), line.stream, read) is None
+            for _ in range(3):
                 await StillClock().sleep(0)
                 await asyncio.get_running_loop().run_in_executor(None, lambda: None)
-
-        await asyncio.wait_for(side_by_side(line.sender, line.stream, gone), 30)
+        assert not reader.cancelling()
+        assert line.stream.task is not None and line.stream.task.done() and not line.stream.task.cancelled()
 
     asyncio.run(talk())

@@ -82,17 +82,12 @@ def test_the_older_path_tells_the_progress_and_nothing_else(api: RunningApi) -> 
 
 
 def test_a_client_that_goes_gives_its_place_back(api: RunningApi) -> None:
-    events = Events(api, "/api/v1/stream?channels=quotes&tickers=AAPL")
-    assert events.next()[1]["data"][0]["ticker"] == "AAPL"
-    assert len(api.context.doors.open) == 1
-    events.__exit__()
-    events.answer.close()
-    with Events(api, "/api/v1/stream?channels=quotes&tickers=AAPL"):
-        for _ in range(300):
-            if len(api.context.doors.open) == 1:
-                break
-            api.do(api.context.clock.sleep(0.05))
+    api.until_nobody_listens()
+    with Events(api, "/api/v1/stream?channels=quotes&tickers=AAPL") as events:
+        assert events.next()[1]["data"][0]["ticker"] == "AAPL"
         assert len(api.context.doors.open) == 1
+        events.answer.close()
+    api.until_nobody_listens()
 
 
 @pytest.mark.parametrize(
@@ -110,7 +105,7 @@ def test_a_client_that_goes_gives_its_place_back(api: RunningApi) -> None:
 def test_what_cannot_be_followed_is_a_problem(api: RunningApi, query: str, status: int, code: str) -> None:
     answer = api.ask("GET", "/api/v1/stream" + query)
     assert (answer.status, answer.json["code"]) == (status, code)
-    assert not api.context.doors.open
+    api.until_nobody_listens()
 
 
 def test_the_position_is_read_from_a_number_or_from_names() -> None:
