@@ -20,6 +20,8 @@ ROOM, MOST_ROOM = 0.35, math.log(2.3)
 """A step may miss its factor by this power of it, at most 2.3 times: 5 by 1.75. The market moves meanwhile."""
 MIXED_UNITS = 50.0
 """No day's high is so many times its low; a bar of two units is."""
+NARROW = 40.0
+"""Below `MIXED_UNITS` and `HUNDREDFOLD` less its room: without a split, prices so near each other are of one scale."""
 
 
 def find_faults(
@@ -34,6 +36,8 @@ def find_faults(
     `bars` by date; `dividends`: what explains a fall of half the price; `reference`: a price of now that another
     source tells, by which the newest bars are judged too.
     """
+    if _is_narrow(bars, splits, dividends, reference):
+        return {}
     found = {bar.session_date: "mixed_units" for bar in bars if bar.high > bar.low * MIXED_UNITS}
     whole = [bar for bar in bars if bar.session_date not in found]
     level, rule, newer = 1.0, "", reference
@@ -50,6 +54,18 @@ def find_faults(
             rule = ""
         newer = price + dividends.get(bar.session_date, 0.0)
     return found
+
+
+def _is_narrow(
+    bars: Sequence[DayBar], splits: Mapping[date, float], dividends: Mapping[date, float], reference: float | None
+) -> bool:
+    """Whether no two prices are far enough apart for any fault, which nearly all histories tell at a glance."""
+    if splits or not bars:
+        return not bars
+    least, most = min(bar.low for bar in bars), max(bar.high for bar in bars)
+    if reference is not None:
+        least, most = min(least, reference), max(most, reference)
+    return most + max(dividends.values(), default=0.0) < NARROW * least
 
 
 def _middle(bar: DayBar) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
@@ -30,6 +30,9 @@ class DailyBar:
     source: str
 
 
+COLUMNS = tuple(field.name for field in fields(DailyBar))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarResult:
     """In bars; `refused`: not finite, not positive, of a wrong type, or high and low that do not hold the others."""
@@ -43,7 +46,7 @@ def write_daily_bars(writer: Writer, bars: Iterable[DailyBar]) -> BarResult:
     given = list(bars)
     sound = [bar for bar in given if is_sound(bar)]
     last = {(bar.ticker, bar.session_date): bar for bar in sound}
-    rows = [asdict(last[key]) for key in sorted(last)]
+    rows = [_values(last[key]) for key in sorted(last)]
     written = 0
     for start in range(0, len(rows), ROWS_A_TRANSACTION):
         written += _write(writer, rows[start : start + ROWS_A_TRANSACTION])
@@ -60,10 +63,13 @@ def _write(writer: Writer, rows: list[dict[str, Any]]) -> int:
     return writer.run(body, source="daily_bars")
 
 
+def _values(bar: DailyBar) -> dict[str, Any]:
+    return {name: getattr(bar, name) for name in COLUMNS}
+
+
 def is_sound(bar: DailyBar) -> bool:
     """Whether the table takes it."""
-    values = asdict(bar)
-    if not all(holds(stocks_daily_bar, name, value) for name, value in values.items()):
+    if not all(holds(stocks_daily_bar, name, value) for name, value in _values(bar).items()):
         return False
     needed = [bar.ticker, bar.session_date, bar.open, bar.high, bar.low, bar.close, bar.source]
     if any(value is None for value in needed):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 
 from sqlalchemy import Engine, select
@@ -108,21 +108,23 @@ def read_last_closes(engine: Engine, session_date: date) -> dict[str, float]:
 
 def mark_quoted(writer: Writer, rows: Sequence[Quoted], *, session_date: date) -> None:
     """Note quotes; the first note of a session forgets the outcomes of the one before."""
-    _mark(writer, "mark_quoted", [asdict(row) | {"session": session_date} for row in rows])
+    _mark(writer, "mark_quoted", rows, session_date)
 
 
 def mark_fundamentals(writer: Writer, rows: Sequence[Answered], *, session_date: date) -> None:
     """Note answers, and charts that are needed because of them."""
-    _mark(writer, "mark_fundamentals", [asdict(row) | {"session": session_date} for row in rows])
+    _mark(writer, "mark_fundamentals", rows, session_date)
 
 
 def mark_charts(writer: Writer, rows: Sequence[Answered], *, session_date: date) -> None:
     """Note charts, and how far the bars go now."""
-    _mark(writer, "mark_chart", [asdict(row) | {"session": session_date} for row in rows])
+    _mark(writer, "mark_chart", rows, session_date)
 
 
-def _mark(writer: Writer, name: str, rows: list[dict[str, object]]) -> None:
+def _mark(writer: Writer, name: str, rows: Sequence[Quoted] | Sequence[Answered], session_date: date) -> None:
+    values = [{each.name: getattr(row, each.name) for each in fields(row)} | {"session": session_date} for row in rows]
+
     def body(tx: Transaction) -> None:
-        tx.execute_many(name, rows)
+        tx.execute_many(name, values)
 
     writer.run(body, source=SOURCE)

@@ -221,6 +221,8 @@ def _tell_errors(engine: Engine, url: str) -> Engine:
 
     @event.listens_for(engine, "handle_error")
     def tell(context: ExceptionContext) -> TickerdError | None:
+        if context.is_pre_ping:
+            return None  # a connection that the pool finds dead is replaced, which an error of ours would prevent
         if _is_plan_outdated(context.original_exception):
             context.is_disconnect = True  # this connection and all in the pool hold plans from before the migration
         return translate(context.original_exception, url)
@@ -267,7 +269,7 @@ def _translate_postgresql(cause: BaseException, where: str) -> TickerdError | No
     first_line = (str(cause).splitlines() or [""])[0]
     if is_contention(cause):
         return RetryLater(f"is busy ({first_line})", where=where, right="try again")
-    if state is None and type(cause).__name__ in ("OperationalError", "InterfaceError"):
+    if state is None and any(kind.__name__ in ("OperationalError", "InterfaceError") for kind in type(cause).__mro__):
         return RetryLater(f"does not answer ({first_line})", where=where, right="start it or set database.url")
     if state is not None and state.startswith(AWAY_POSTGRESQL):
         return RetryLater(f"does not answer ({first_line})", where=where, right="check the server")

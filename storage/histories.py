@@ -81,13 +81,10 @@ def _is_sound(row: DayRow) -> bool:
 
 
 def _replace(writer: Writer, group: dict[str, list[DayRow]], *, keep_older: bool) -> int:
+    days = {ticker: [row[0] for row in rows] for ticker, rows in group.items()}
     spans = [
-        {
-            "ticker": ticker,
-            "oldest": min(row[0] for row in rows) if keep_older else date.min,
-            "newest": max(row[0] for row in rows),
-        }
-        for ticker, rows in group.items()
+        {"ticker": ticker, "oldest": min(each) if keep_older else date.min, "newest": max(each)}
+        for ticker, each in days.items()
     ]
 
     def body(tx: Transaction) -> int:
@@ -100,7 +97,7 @@ def _replace(writer: Writer, group: dict[str, list[DayRow]], *, keep_older: bool
 
 
 def _insert(tx: Transaction, group: dict[str, list[DayRow]]) -> int:
-    texts = {row[0]: row[0].isoformat() for rows in group.values() for row in rows}
+    texts = {day: day.isoformat() for day in {row[0] for rows in group.values() for row in rows}}
     values = (
         (ticker, texts[day], opened, high, low, close, adjusted, volume, SOURCE)
         for ticker, rows in group.items()
@@ -127,9 +124,18 @@ def _copy(tx: Transaction, group: dict[str, list[DayRow]]) -> int:
 
 def read_history(engine: Engine, ticker: str) -> list[DayRow]:
     """Return the ticker's bars, oldest first."""
+    return read_histories(engine, [ticker])[ticker]
+
+
+def read_histories(engine: Engine, tickers: Iterable[str]) -> dict[str, list[DayRow]]:
+    """Return ticker -> its bars, oldest first."""
+    wanted = query("history_of", engine.dialect.name)
+    found: dict[str, list[DayRow]] = {}
     with engine.connect() as connection:
-        rows = connection.exec_driver_sql(query("history_of", engine.dialect.name), {"ticker": ticker}).all()
-    return [(_day(day), *values) for day, *values in rows]
+        for ticker in tickers:
+            rows = connection.exec_driver_sql(wanted, {"ticker": ticker})
+            found[ticker] = [(_day(day), *values) for day, *values in rows]
+    return found
 
 
 def read_spans(engine: Engine) -> dict[str, tuple[int, date, date]]:

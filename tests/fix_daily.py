@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from core.clock import Clock
 from net.client import HttpClient
 from scanners.context import Context
 from scanners.daily.asker import Asker
@@ -24,12 +25,48 @@ SUMMARY = "/v10/finance/quoteSummary/"
 CHART = "/v8/finance/chart/"
 
 
-def after_close(stage: Stage, *, speed: float = 1.0, once: bool = False, **sections: Any) -> Context:
+class MovedClock(ShiftedClock):
+    """Real time that a test moves on, so that what it waits for depends on no machine's pace."""
+
+    def __init__(self, now: datetime = AFTER_CLOSE) -> None:
+        self._moved_s, self._set_by = 0.0, timedelta()
+        super().__init__(now)
+        self.deadlines: list[float] = []
+        """Of those who sleep, in monotonic seconds."""
+
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() + self._moved_s
+
+    def utc_now(self) -> datetime:
+        return super().utc_now() + self._set_by
+
+    async def sleep(self, duration_s: float) -> None:
+        end_s = self.monotonic_s() + duration_s
+        self.deadlines.append(end_s)
+        try:
+            await self._clock.sleep(0)
+            while (left_s := end_s - self.monotonic_s()) > 0:
+                await self._clock.sleep(min(left_s, 0.01))
+        finally:
+            self.deadlines.remove(end_s)
+
+    def advance(self, by: timedelta) -> None:
+        """Let so much time have passed; who sleeps wakes within 10 ms."""
+        self._moved_s += by.total_seconds()
+
+    def jump(self, by: timedelta) -> None:
+        """Set the wall clock alone, as an operator or NTP does."""
+        self._set_by += by
+
+
+def after_close(
+    stage: Stage, *, speed: float = 1.0, clock: Clock | None = None, once: bool = False, **sections: Any
+) -> Context:
     """Surroundings at 16:31 of a Monday on which every ticker but SOHO traded."""
     stage.market.server.advance(NOON + timedelta(seconds=1))
     stage.market.market.stocks["SOHO"].trade_time_s = int((NOON - timedelta(days=4)).timestamp())
     stage.market.server.advance(AFTER_CLOSE)
-    return stage.context("daily", once=once, clock=ShiftedClock(AFTER_CLOSE, speed=speed), **sections)
+    return stage.context("daily", once=once, clock=clock or ShiftedClock(AFTER_CLOSE, speed=speed), **sections)
 
 
 @asynccontextmanager

@@ -14,20 +14,23 @@ from functools import lru_cache
 from itertools import zip_longest
 from typing import Any
 
+import numpy as np
 import orjson
 
 from core.errors import FixByHand
 from market.bars import DayBar
 from market.eastern import EASTERN, local_date
 from market.quality import CURRENCY
-from market.units import finite, positive_or_none, shortest_float32, utc_from_epoch_s
+from market.units import finite, positive_or_none, utc_from_epoch_s
 from yahoo.chart import url_of
 from yahoo.quote import LARGEST_COUNT, BadAnswer, Refused
 
 INTERVAL = "1d"
 NO_TICKER = "No data found"
 NO_DATES = "Data doesn't exist"
-COLUMNS = ("open", "high", "low", "close", "volume")
+PRICES = ("open", "high", "low", "close")
+PLAIN = frozenset({float, int, type(None)})
+"""What NumPy takes for a number as `finite` does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,38 +110,40 @@ def _bars(result: Mapping[str, Any], zone: str, faults: Counter[str]) -> Iterato
     if not quote and times:
         faults["no_quotes"] += len(times)
         return
-    columns: list[Sequence[Any]] = [quote.get(name) or [] for name in COLUMNS]
-    for at_s, adj_close, *numbers in zip_longest(times, adjusted, *columns):
+    told = [list(quote.get(name) or []) for name in PRICES]
+    prices = [_prices(column) for column in (*told, list(adjusted))]
+    rows = zip_longest(times, *prices, quote.get("volume") or [])
+    for place, (at_s, opened, high, low, close, adj_close, volume) in enumerate(rows):
         on = _date_of(at_s, zone) if at_s is not None else None
         if on is None:
             faults["no_time"] += 1
-            continue
-        bar = _bar(on, numbers, adj_close)
-        if isinstance(bar, str):
-            faults[bar] += 1
-            continue
-        if bar.adj_close is None:
-            faults["no_adj_close"] += 1
-        yield bar
+        elif opened is None or high is None or low is None or close is None:
+            has_number = any(column[place] is not None for column in told if place < len(column))
+            faults["incomplete" if has_number else "no_trade"] += 1
+        elif not (low <= opened <= high and low <= close <= high):
+            faults["order"] += 1
+        else:
+            if adj_close is None:
+                faults["no_adj_close"] += 1
+            yield DayBar(on, opened, high, low, close, adj_close, _shares(volume))
 
 
-def _bar(on: date, numbers: Sequence[Any], adj_close: Any) -> DayBar | str:
-    """Return the day's bar, or the rule that it breaks."""
-    if all(number is None for number in numbers[:4]):
-        return "no_trade"
-    opened, high, low, close = (_price(number) for number in numbers[:4])
-    if opened is None or high is None or low is None or close is None:
-        return "incomplete"
-    if not low <= min(opened, close) <= max(opened, close) <= high:
-        return "order"
-    volume = finite(numbers[4])
-    shares = int(volume) if volume is not None and 0 <= volume <= LARGEST_COUNT else None
-    return DayBar(on, opened, high, low, close, _price(adj_close), shares)
+def _prices(column: Sequence[Any]) -> list[float | None]:
+    """Return each price as the shortest decimal that is the same 32-bit float; None for what is no price.
+
+    As `shortest_float32` finds it, a whole column in a tenth of the time: orjson spells NumPy's 32-bit floats so.
+    """
+    if not PLAIN.issuperset(map(type, column)):
+        column = [finite(number) for number in column]
+    with np.errstate(over="ignore"):
+        narrow = np.array(column, dtype=np.float64).astype(np.float32)
+    spelled: list[float | None] = orjson.loads(orjson.dumps(narrow, option=orjson.OPT_SERIALIZE_NUMPY))
+    return [price if price is not None and price > 0.0 else None for price in spelled]
 
 
-def _price(told: Any) -> float | None:
-    number = positive_or_none(told)
-    return shortest_float32(number) if number is not None else None
+def _shares(told: Any) -> int | None:
+    volume = told if type(told) is int else finite(told)
+    return int(volume) if volume is not None and 0 <= volume <= LARGEST_COUNT else None
 
 
 @lru_cache(maxsize=8192)  # all tickers have their bars at the same few thousand moments

@@ -23,7 +23,16 @@ from scanners.context import Context, reading
 from scanners.daily.asker import Asker
 from scanners.daily.charts import ask_once
 from scanners.daily.night import worst
-from scanners.daily.verdicts import BY_CHANCE, by_chart, by_witness, chosen, in_words, verdict_of, without_chart
+from scanners.daily.verdicts import (
+    BY_CHANCE,
+    by_chart,
+    by_witness,
+    chosen,
+    in_words,
+    unfinished,
+    verdict_of,
+    without_chart,
+)
 from scanners.lane import Stopped
 from storage.audits import (
     AuditRow,
@@ -61,7 +70,8 @@ class _Audit:
 
     async def run(self) -> dict[str, Any]:
         held = {each.ticker: each for each in await asyncio.to_thread(self._read)}
-        rules = chosen(held.values(), self._on)
+        is_over = self._context.clock.utc_now() >= self._session.closes_at
+        rules = chosen(held.values(), self._on) if is_over else {}
         left = deque(ticker for ticker in rules if ticker not in self._found)
         try:
             async with asyncio.TaskGroup() as group:
@@ -73,7 +83,7 @@ class _Audit:
             raise Stopped("asked to stop")
         for ticker, each in held.items():
             if ticker not in self._found:
-                self._found[ticker] = by_witness(each)
+                self._found[ticker] = by_witness(each) if is_over else unfinished(each)
         row = self._row(rules, len(held))
         findings = [finding for ticker in sorted(self._found) for finding in self._found[ticker]]
         await asyncio.to_thread(write_audit, self._writer, row, findings)
@@ -89,8 +99,8 @@ class _Audit:
         else:
             drop_findings(self._writer, on)
         before = context.calendar.last_session(self._session.opens_at)
-        of = partial(read_held, session=self._session, before=before.session_date if before else None)
-        return reading(context, of)
+        date_before, calendar = before.session_date if before else None, context.calendar
+        return reading(context, partial(read_held, session=self._session, calendar=calendar, before=date_before))
 
     async def _work(self, left: deque[str], held: Mapping[str, Held], rules: Mapping[str, str]) -> None:
         while left and not self._context.stop.is_set():

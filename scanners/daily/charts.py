@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from market.bar_faults import find_faults
@@ -13,7 +14,7 @@ from scanners.daily.history import Verdict, verdict
 from scanners.daily.night import Night, each
 from scanners.daily.outbox import Outbox
 from storage.daily_progress import Answered, mark_charts
-from storage.histories import read_history, replace_histories
+from storage.histories import read_histories, replace_histories
 from storage.listings import find_former, note_delisted, rename
 from yahoo.chart import url_of
 from yahoo.chart_history import INTERVAL, History, parse_history
@@ -27,12 +28,22 @@ DAYS_A_SESSION = 365.25 / 251
 MARGIN_DAYS = 7
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What a request of `at` brought: the bars that are believed, or why there are none."""
+
+    ticker: str
+    at: datetime
+    bars: Sequence[DayBar] | None
+    ended: str
+
+
 class Charts:
     """Asks for the charts of tickers in the order of need, always for the whole history that is kept."""
 
     def __init__(self, night: Night) -> None:
         self._night = night
-        self._outbox: Outbox[tuple[Answered, Verdict | None]] = Outbox(night.context, self._write)
+        self._outbox: Outbox[_Told] = Outbox(night.context, self._write)
         self._delisted: list[str] = []
         self._is_first_fill = all(standing.bars_through is None for standing in night.standings.values())
 
@@ -49,32 +60,17 @@ class Charts:
             )
 
     async def _one(self, ticker: str) -> None:
-        night, through = self._night, self._night.session.session_date
-        found: Verdict | None = None
+        bars, ended = None, ""
         try:
-            history = await self.ask(ticker)
-            bars = self._sound_bars(ticker, history)
-            stored = await asyncio.to_thread(read_history, night.engine, ticker)
-            found = verdict(stored, bars, through=through)
-            if found.past == "first" and not self._is_first_fill:
-                await asyncio.to_thread(self._take_over, ticker, found)
-            outcome: str = found.past
+            bars = self._sound_bars(ticker, await self.ask(ticker))
         except Refused as said:
-            outcome = said.reason
-            if outcome == DELISTED:
+            ended = said.reason
+            if ended == DELISTED:
                 self._delisted.append(ticker)
         except BadAnswer:
-            outcome = "bad_answer"
-        night.answered()
-        is_told = found is not None and found.past != "too_short"
-        answered = Answered(
-            ticker=ticker,
-            outcome=outcome,
-            at=night.context.clock.utc_now(),
-            bars_through=through if is_told else None,
-        )
-        await self._outbox.put((answered, found))
-        night.count(STAGE, outcome, ticker)
+            ended = "bad_answer"
+        self._night.answered()
+        await self._outbox.put(_Told(ticker=ticker, at=self._night.context.clock.utc_now(), bars=bars, ended=ended))
 
     async def ask(self, ticker: str) -> History:
         """Return the ticker's chart, patiently; Refused for what Yahoo says of it, BadAnswer if nothing else comes."""
@@ -96,6 +92,34 @@ class Charts:
             raise Refused("unsound", where=url_of(ticker))
         return [bar for bar in history.bars if bar.session_date not in faults]
 
+    def _write(self, told: Sequence[_Told]) -> None:
+        night = self._night
+        found = self._verdicts(told)
+        for keep_older in (True, False):
+            rows = [
+                (ticker, each.rows)
+                for ticker, each in found.items()
+                if each.rows and (each.past != "reloaded") is keep_older
+            ]
+            replace_histories(night.writer, rows, keep_older=keep_older)
+        answers = [self._answered(each, found.get(each.ticker)) for each in told]
+        mark_charts(night.writer, answers, session_date=night.session.session_date)
+        night.tell_refusals("chart")
+        for answer in answers:
+            night.count(STAGE, answer.outcome, answer.ticker)
+
+    def _verdicts(self, told: Sequence[_Told]) -> dict[str, Verdict]:
+        """Return what each chart means for the stored bars; a new ticker first takes over the past it has."""
+        night, through = self._night, self._night.session.session_date
+        bars = {each.ticker: each.bars for each in told if each.bars is not None}
+        stored = read_histories(night.engine, bars)
+        found = {ticker: verdict(stored[ticker], bars[ticker], through=through) for ticker in bars}
+        if not self._is_first_fill:
+            for ticker, each in found.items():
+                if each.past == "first":
+                    self._take_over(ticker, each)
+        return found
+
     def _take_over(self, ticker: str, found: Verdict) -> None:
         """Let a new ticker go on as the one whose past it has, if one went missing."""
         night, on = self._night, self._night.session.session_date
@@ -103,17 +127,14 @@ class Charts:
         if former is not None:
             rename(night.writer, former, ticker, session_date=on, at=night.context.clock.utc_now())
 
-    def _write(self, answers: Sequence[tuple[Answered, Verdict | None]]) -> None:
-        night = self._night
-        for keep_older in (True, False):
-            rows = [
-                (answered.ticker, found.rows)
-                for answered, found in answers
-                if found and found.rows and (found.past != "reloaded") is keep_older
-            ]
-            replace_histories(night.writer, rows, keep_older=keep_older)
-        mark_charts(night.writer, [answered for answered, _ in answers], session_date=night.session.session_date)
-        night.tell_refusals("chart")
+    def _answered(self, told: _Told, found: Verdict | None) -> Answered:
+        is_told = found is not None and found.past != "too_short"
+        return Answered(
+            ticker=told.ticker,
+            outcome=found.past if found is not None else told.ended,
+            at=told.at,
+            bars_through=self._night.session.session_date if is_told else None,
+        )
 
 
 async def ask_once(asker: Asker, ticker: str, span: tuple[datetime, datetime]) -> History:

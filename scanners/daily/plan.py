@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from market.quotes import Quote
-from market.sessions import Calendar, Session, is_price_time
+from market.sessions import Calendar, Session, is_price_of
 from storage.daily_bars import DailyBar
 from storage.daily_progress import Quoted, Standing
 
@@ -105,9 +105,9 @@ def _by_need(standings: Iterable[Standing], asked_at: Callable[[Standing], datet
     return tuple(each.ticker for each in sorted(standings, key=key))
 
 
-def bar_of(quote: Quote, session: Session) -> DailyBar | None:
+def bar_of(quote: Quote, session: Session, calendar: Calendar) -> DailyBar | None:
     """Return the session's bar from a quote asked after the close, or None if the ticker did not trade in it."""
-    if quote.price_time is None or not is_price_time(session, quote.price_time) or not quote.volume:
+    if quote.price_time is None or not is_price_of(session, quote.price_time, calendar) or not quote.volume:
         return None
     opened, high, low, close = quote.open_price, quote.days_high, quote.days_low, quote.current_price
     if opened is None or high is None or low is None or close is None:

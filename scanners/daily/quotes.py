@@ -118,7 +118,8 @@ class Quotes:
             session_opens_at=session.opens_at,
             session_closes_at=session.closes_at,
         )
-        bars = [bar for quote in sound if (bar := plan.bar_of(quote, session)) is not None and is_sound(bar)]
+        made = (plan.bar_of(quote, session, night.context.calendar) for quote in sound)
+        bars = [bar for bar in made if bar is not None and is_sound(bar)]
         write_daily_bars(night.writer, bars)
         taken = {bar.ticker for bar in bars}
         rows = [self._quoted(quote, bar_taken=quote.ticker in taken) for quote in sound]

@@ -96,11 +96,23 @@ def _keep_as_last(folder: Path, session_date: date) -> None:
     """Let the parts of a whole look be those of the last one."""
     parts = folder / str(session_date)
     if parts.exists():
+        _keep_what_was_whole(folder / LAST, parts, session_date)
         shutil.rmtree(folder / LAST, ignore_errors=True)
         parts.rename(folder / LAST)
     for left in folder.iterdir():
         if left.is_dir() and left.name != LAST:
             shutil.rmtree(left)
+
+
+def _keep_what_was_whole(last: Path, parts: Path, session_date: date) -> None:
+    """Let a source that did not tell all count from what it told before: next time its half would be its whole."""
+    before = _before(last)
+    look = Look(session_date=session_date, sources=_before(parts), expected=SOURCES, before=before)
+    for name in before.keys() - look.telling():
+        for half in parts.glob(f"{name}-*"):
+            half.unlink()
+        for whole in last.glob(f"{name}-*"):
+            shutil.copy(whole, parts)
 
 
 @dataclass(frozen=True, slots=True)

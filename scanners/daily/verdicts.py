@@ -36,8 +36,13 @@ def by_witness(held: Held) -> list[Finding]:
     if why_odd(held) in CONTRADICTED:
         return [_not_comparable(held, None, "too_many_outliers")]
     if held.traded is None:
-        return [_not_comparable(held, None, "no_second_source")]
+        return [_not_comparable(held, None, "asked_after_the_next_open" if held.told_later else "no_second_source")]
     return [] if held.traded else [_not_comparable(held, None, "no_trade")]
+
+
+def unfinished(held: Held) -> list[Finding]:
+    """Judge a ticker of a session that still goes on, as one without an end may be refreshed: nothing stands still."""
+    return [_not_comparable(held, None, "session_still_open")]
 
 
 def by_chart(held: Held, chart: History, session_date: date, rule: str) -> list[Finding]:

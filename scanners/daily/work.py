@@ -24,7 +24,7 @@ from scanners.daily.record import Record
 from scanners.daily.universe import refresh_universe
 from scanners.lane import DirectLane, Stopped
 from storage.engine import open_reader_engine
-from storage.runs import last_complete
+from storage.runs import last_session_done
 from storage.writer import Writer
 from yahoo.quote import URL
 
@@ -43,9 +43,9 @@ async def work(context: Context) -> int | None:
         session = due_session(context.calendar, context.clock.utc_now(), at=context.settings.daily.at)
         if session is None:
             return _not_due(context, "no session is over yet")
-        done = partial(last_complete, scanner="daily", session_date=session.session_date)
-        if await asyncio.to_thread(reading, context, done):
-            return _not_due(context, f"{session.session_date} is done")
+        done = await asyncio.to_thread(reading, context, partial(last_session_done, scanner="daily"))
+        if done is not None and done >= session.session_date:  # later if the clock was set back since
+            return _not_due(context, f"{done} is done")
         origin = await origin_of(context, URL)
         if origin is None:
             return None

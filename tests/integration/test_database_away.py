@@ -21,6 +21,7 @@ from core.clock import SystemClock
 from core.errors import RetryLater
 from market.universe import Listing
 from storage import engine as engine_module
+from storage.daily_progress import read_standings
 from storage.engine import open_reader_engine
 from storage.prices import PriceRow, flush_prices
 from storage.universe import load_universe
@@ -83,6 +84,20 @@ def test_a_server_that_is_stopped_and_started_is_written_again(cluster: Cluster,
         assert prices(url) == [1.0], "what was acknowledged is there, what was not is not"
         assert flush(writer, 2.0) == 200
         assert prices(url) == [2.0]
+
+
+def test_a_reader_from_before_a_restart_of_the_server_reads_on_without_an_error(cluster: Cluster) -> None:
+    """The daily refresh keeps one for hours: what its pool holds is tried before it is used, and made anew."""
+    engine = open_reader_engine(cluster.url("template_tickerd"), service="test")
+    assert read_standings(engine) == []
+    cluster.stop("fast")
+    with pytest.raises(RetryLater, match="does not answer"):
+        read_standings(engine)
+    cluster.start()
+    assert read_standings(engine) == []
+    cluster.administer("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test'")
+    assert read_standings(engine) == []
+    engine.dispose()
 
 
 def test_a_connection_that_the_server_ends_in_mid_transaction_loses_no_other(cluster: Cluster) -> None:

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from market import bar_faults
 from market.bar_faults import find_faults
 from market.bars import DayBar
 
@@ -86,6 +89,23 @@ def test_a_special_dividend_of_half_the_price_explains_its_fall() -> None:
     on = bars[2].session_date
     assert find_faults(bars, {on: 0.47}, {on: 243.0}) == {}
     assert set(find_faults(bars, {on: 0.47}, {})) == {bars[0].session_date, bars[1].session_date}
+
+
+@given(
+    closes=st.lists(st.floats(min_value=1.0, max_value=150.0), min_size=1, max_size=12),
+    reference=st.none() | st.floats(min_value=1.0, max_value=150.0),
+    dividend=st.floats(min_value=0.0, max_value=20.0),
+)
+def test_a_glance_at_a_history_misses_no_fault(closes: list[float], reference: float | None, dividend: float) -> None:
+    bars = [
+        DayBar(FIRST + timedelta(days=day), close, close, close / 1.5, close, None, None)
+        for day, close in enumerate(closes)
+    ]
+    paid = {FIRST: dividend}
+    found = find_faults(bars, {}, paid, reference=reference)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bar_faults, "_is_narrow", lambda *_: False)
+        assert find_faults(bars, {}, paid, reference=reference) == found
 
 
 def test_nothing_is_found_in_nothing() -> None:

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from hypothesis import given, settings
@@ -49,6 +50,21 @@ def chart(
 
 def history(*given: Any, **more: Any) -> History:
     return parse_history(chart(*given, **more), asked="AAPL")
+
+
+@given(price=st.floats(min_value=2.0**-20, max_value=2.0**40, width=32))
+def test_a_price_is_the_shortest_decimal_that_is_the_same_32_bit_float(price: float) -> None:
+    """By the slow way: the fewest digits that are told apart from both neighbours."""
+    (bar,) = history(column(price), times=(MONDAY_S,)).bars
+    digits = (float(f"{price:.{count}g}") for count in range(1, 10))
+    assert bar.close == next(short for short in digits if np.float32(short) == np.float32(price))
+
+
+@pytest.mark.parametrize("told", ["10.5", True, [10.5], {}, 0.0, -10.5, 1e39])
+def test_what_is_no_price_leaves_its_bar_out_and_the_others_as_they_are(told: Any) -> None:
+    found = history(column(10.5, told))
+    assert [bar.close for bar in found.bars] == [10.5]
+    assert found.faults["incomplete"] == 1
 
 
 def test_every_recorded_answer_ends_in_bars_or_a_named_reason() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from core.errors import RetryLater
 from core.tasks import spawn
 from market.fundamentals import Decoded, Fundamentals, Witness
 from market.quotes import Quote
+from market.sessions import Session
 from net.client import HttpClient
 from scanners.context import Context
 from scanners.daily.asker import Asker
@@ -89,11 +91,11 @@ def spoil(stage: Stage, statement: str) -> None:
         assert connection.execute(statement).rowcount == 1
 
 
-async def run(stage: Stage, context: Context) -> dict[str, Any]:
+async def run(stage: Stage, context: Context, session: Session = MONDAY) -> dict[str, Any]:
     trust, proxy = context.trust.ca_path, context.settings.network.proxy
     async with HttpClient(ca_path=trust, proxy=proxy) as http:
         with stage.writer() as writer:
-            return await audit(context, writer, Asker(context, DirectLane(context, http)), MONDAY)
+            return await audit(context, writer, Asker(context, DirectLane(context, http)), session)
 
 
 async def test_a_table_that_holds_the_truth_is_exact(still_stage: Stage) -> None:
@@ -139,6 +141,16 @@ async def test_without_a_second_endpoint_only_what_was_asked_is_known(
     assert counts == {"exact": 1, "differs": 0, "not_comparable": 7, "asked": 1, "outliers": 0}
     reasons = {each["reason"] for each in still_stage.rows("SELECT reason FROM truth_finding WHERE ticker != 'F'")}
     assert reasons == {"no_second_source"}
+
+
+async def test_of_a_session_that_still_goes_on_nothing_is_compared(still_stage: Stage) -> None:
+    """A market without an end is refreshed in the middle of its day: by then the chart tells of later trades."""
+    context = evening(still_stage)
+    spoil(still_stage, "UPDATE stocks_daily_bar SET close = close + 0.01 WHERE ticker = 'F'")
+    counts = await run(still_stage, context, replace(MONDAY, closes_at=EVENING + timedelta(hours=6)))
+    assert counts == {"exact": 0, "differs": 0, "not_comparable": 8, "asked": 0, "outliers": 0}
+    assert asked(still_stage) == []
+    assert context.pulse.facts["audit"]["text"] == "0 of 0 exact; 8 not comparable (8 session still open)"
 
 
 async def test_a_ticker_whose_chart_is_not_answered_is_judged_by_the_second_endpoint(still_stage: Stage) -> None:

@@ -58,7 +58,7 @@ def test_the_bars_are_in_once_hardly_one_of_them_waits_for_a_chart() -> None:
 
 
 def test_the_bar_of_a_session_is_the_quote_after_its_close() -> None:
-    assert bar_of(a_quote(), MONDAY) == DailyBar(
+    assert bar_of(a_quote(), MONDAY, CALENDAR) == DailyBar(
         ticker="A",
         session_date=TODAY,
         open=10.0,
@@ -87,18 +87,26 @@ def test_the_bar_of_a_session_is_the_quote_after_its_close() -> None:
     ],
 )
 def test_a_ticker_that_did_not_trade_in_the_session_gets_no_bar(quote: Quote) -> None:
-    assert bar_of(quote, MONDAY) is None
+    assert bar_of(quote, MONDAY, CALENDAR) is None
 
 
 def test_the_closing_auctions_late_print_belongs_to_the_session() -> None:
-    assert bar_of(a_quote(MONDAY.closes_at + timedelta(minutes=14)), MONDAY) is not None
+    assert bar_of(a_quote(MONDAY.closes_at + timedelta(minutes=14)), MONDAY, CALENDAR) is not None
+
+
+def test_a_market_without_end_gets_no_bar_from_the_first_trade_of_the_day_after() -> None:
+    calendar = build_calendar(Market(calendar="always"), read=lambda path: path.read_text())
+    session = calendar.day(TODAY).session
+    assert session is not None
+    assert bar_of(a_quote(session.closes_at - timedelta(seconds=1)), session, calendar) is not None
+    assert bar_of(a_quote(session.closes_at), session, calendar) is None
 
 
 def test_a_session_of_minutes_gets_bars_under_its_own_label() -> None:
     """The sessions of a calendar file may be labelled with other dates than the real one."""
     label = date(2026, 12, 24)
     session = Session(session_date=label, opens_at=NOON, closes_at=NOON + timedelta(minutes=3))
-    bar = bar_of(a_quote(NOON + timedelta(minutes=1)), session)
+    bar = bar_of(a_quote(NOON + timedelta(minutes=1)), session, CALENDAR)
     assert bar is not None
     assert bar.session_date == label
 

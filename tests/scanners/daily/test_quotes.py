@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 import pytest
 
 from core.errors import Unreachable
 from scanners.daily.quotes import Quotes
-from tests.fix_daily import FRIDAY, QUOTE, a_night, after_close
+from tests.fix_daily import FRIDAY, QUOTE, MovedClock, a_night, after_close
 from tests.fix_scanners import MONDAY, Stage, eventually
+from yahoo.quote import QuoteAnswer
 
 
 async def test_each_ticker_ends_in_a_bar_a_day_without_trade_or_a_reason(still_stage: Stage) -> None:
@@ -71,25 +74,46 @@ async def test_a_close_that_the_stored_bars_do_not_know_asks_for_the_chart(still
     ]
 
 
+async def a_wait_passes(clock: MovedClock, *, or_is: Callable[[], bool] = lambda: False) -> None:
+    """Let pass what is waited for between two questions: at most ten minutes, unlike the deadline of the whole."""
+
+    def waits_s() -> list[float]:
+        return [left_s for each in clock.deadlines if 0.0 < (left_s := each - clock.monotonic_s()) <= 660.0]
+
+    await eventually(lambda: waits_s() or or_is(), timeout_s=60.0)
+    clock.advance(timedelta(seconds=min(waits_s(), default=0.0)))
+
+
 async def test_an_hour_of_nonsense_costs_a_few_requests(still_stage: Stage) -> None:
     """Silence, then one careful request, as in every stage; the rest of the day is soon told."""
     still_stage.market.fault("html", path=QUOTE)
-    context = after_close(still_stage, speed=8000.0)
-    began_s = context.clock.monotonic_s()
-    async with a_night(still_stage, context) as night:
+    clock = MovedClock()
+    end_s = clock.monotonic_s() + 3600.0
+    async with a_night(still_stage, after_close(still_stage, clock=clock)) as night:
         asking = asyncio.ensure_future(Quotes(night).run(still_stage.tickers))
-        await eventually(lambda: context.clock.monotonic_s() > began_s + 3600.0)
-        assert len(still_stage.market.requests(path=QUOTE)) < 100
+        while clock.monotonic_s() < end_s:
+            await a_wait_passes(clock)
+        assert 5 < len(still_stage.market.requests(path=QUOTE)) < 100
         still_stage.market.clear()
-        await asyncio.wait_for(asking, 20)
+        while not asking.done():
+            await a_wait_passes(clock, or_is=asking.done)
+        await asking
         assert night.outcomes["quotes", "done"] == 8
 
 
-async def test_by_hand_a_network_that_goes_away_between_two_batches_ends_it(still_stage: Stage) -> None:
+async def test_by_hand_a_network_that_goes_away_between_two_batches_ends_it(
+    still_stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     context = after_close(still_stage, once=True, speed=500.0, metrics={"batch_size": 1, "concurrency": 1})
     async with a_night(still_stage, context) as night:
-        asking = asyncio.ensure_future(Quotes(night).run(still_stage.tickers))
-        await eventually(lambda: night.outcomes["quotes", "done"])
-        still_stage.market.fault("cut", at_bytes=10)
+        ask = night.lane.quotes
+
+        async def and_no_other(tickers: Sequence[str]) -> QuoteAnswer:
+            answer = await ask(tickers)
+            still_stage.market.fault("cut", at_bytes=10)
+            return answer
+
+        monkeypatch.setattr(night.lane, "quotes", and_no_other)
         with pytest.raises(Unreachable):
-            await asyncio.wait_for(asking, 20)
+            await Quotes(night).run(still_stage.tickers)
+        assert night.outcomes["quotes", "done"] == 1

@@ -149,6 +149,28 @@ async def test_a_source_that_does_not_tell_all_is_named_and_nothing_is_missing_f
 
 
 @pytest.mark.asyncio
+async def test_sources_that_suddenly_list_half_unlist_nothing_however_long(looks: Looks) -> None:
+    """Nor does a night between without an answer make the half a whole."""
+    market = looks.stage.market.market
+    invented = [f"ZQ{first}{second}" for first in "ABCD" for second in "ABCDE"]
+    for ticker in invented:
+        market.list_new(_listing(ticker))
+    assert (await looks.after(0))["listed"] == 20
+    for ticker in invented[:14]:
+        market.unlist(ticker)
+    for day in range(1, 13):
+        if day == 2:
+            looks.stage.market.fault("html,host=www.nasdaqtrader.com")
+        found = await looks.after(day)
+        looks.stage.market.clear()
+        assert (found["missing"], found["unlisted"]) == (0, 0)
+    assert all(looks.state(ticker) == (True, None, None) for ticker in invented)
+    for ticker in invented[1:14]:
+        market.relist(ticker)
+    assert (await looks.after(13))["missing"] == 1, "whole again, they tell of the one that is gone"
+
+
+@pytest.mark.asyncio
 async def test_pages_of_nonsense_leave_the_table_as_it_is(looks: Looks) -> None:
     looks.stage.market.fault("html,host=www.nasdaqtrader.com")
     looks.stage.market.fault("html,path=/v1/finance/screener")

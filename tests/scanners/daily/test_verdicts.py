@@ -59,6 +59,7 @@ def test_without_a_chart_a_second_endpoint_decides() -> None:
     assert verdict_of([]) == "exact"
     for held, reason in (
         (replace(HELD, witness=None, traded=None), "no_second_source"),
+        (replace(HELD, witness=None, traded=None, told_later=True), "asked_after_the_next_open"),
         (Held(ticker="A", bar=None, row=None, traded=False), "no_trade"),
     ):
         assert by_witness(held) == [Finding(ticker="A", verdict="not_comparable", reason=reason)]

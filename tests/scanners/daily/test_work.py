@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from core.errors import EXIT_DONE, EXIT_TRY_LATER, FixByHand
 from scanners.context import Context, run_scanner
 from scanners.daily.work import work
-from tests.fix_daily import AFTER_CLOSE, QUOTE, SUMMARY, after_close
+from tests.fix_daily import AFTER_CLOSE, QUOTE, SUMMARY, MovedClock, after_close
 from tests.fix_scanners import NOON, ShiftedClock, Stage, Supervisor, eventually
 
 OF_MONDAY = "WHERE session_date = '2026-11-23'"
@@ -115,7 +116,7 @@ async def test_before_the_first_session_nothing_is_due(still_stage: Stage, super
 
 
 async def test_a_run_that_is_stopped_is_completed_by_the_next_start(still_stage: Stage) -> None:
-    """What was answered is not asked for again."""
+    """What was answered is not asked for again, nor with other settings, as after a reload of them."""
     first = after_close(still_stage, daily={"threads": 1})
     still_stage.market.fault("too_many", path=SUMMARY + "SPY*", retry_after_s=600)
     async with still_stage.at_work(first, work) as running:
@@ -127,12 +128,57 @@ async def test_a_run_that_is_stopped_is_completed_by_the_next_start(still_stage:
     still_stage.market.clear()
     (still_stage.folder / "state" / "budget-direct.json").unlink()  # of another morning
     before = still_stage.market.status().requests
-    assert await run_scanner(still_stage.context("daily", clock=first.clock), work) == EXIT_DONE
+    others: dict[str, Any] = {"daily": {"threads": 3, "history_days": 300}, "metrics": {"batch_size": 3}}
+    assert await run_scanner(still_stage.context("daily", clock=first.clock, **others), work) == EXIT_DONE
     asked = [each.path for each in still_stage.market.requests(before, path=SUMMARY + "*")]
     left = set(still_stage.tickers) - {row["ticker"] for row in done}
     assert sorted(asked) == sorted(SUMMARY + each for each in left)
     assert [run["status"] for run in still_stage.runs("daily")] == ["partial", "complete"]
     assert len(still_stage.runs("daily_bars")) == 1
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_clock_that_is_set_in_mid_run_neither_repeats_a_session_nor_skips_one(
+    still_stage: Stage, hours: int
+) -> None:
+    still_stage.market.fault("too_many", path=SUMMARY + "SPY", retry_after_s=600)
+    clock = MovedClock()
+    context = after_close(still_stage, clock=clock, daily={"threads": 1})
+    async with still_stage.at_work(context, work) as running:
+        await eventually(lambda: context.budget.lane().refusals, timeout_s=60.0)
+        clock.jump(timedelta(hours=hours))
+        still_stage.market.clear()
+        clock.advance(timedelta(minutes=11))
+        await eventually(running.task.done, timeout_s=60.0)
+        assert running.task.result() == EXIT_DONE
+    before = still_stage.market.status().requests
+    assert await run_scanner(still_stage.context("daily", clock=clock), work) == EXIT_DONE
+    assert still_stage.market.status().requests == before, "not even the session before, which nobody refreshed"
+    clock.jump(timedelta(hours=-hours))
+    clock.advance(timedelta(days=1))
+    for at in (NOON + timedelta(days=1), clock.utc_now()):
+        still_stage.market.server.advance(at)
+    assert await run_scanner(still_stage.context("daily", clock=clock), work) == EXIT_DONE
+    runs = [(run["session"], run["status"], run["updated"]) for run in still_stage.runs("daily")]
+    assert runs == [("2026-11-23", "complete", 8), ("2026-11-24", "complete", 8)]
+
+
+async def test_after_an_early_close_the_refresh_is_due_half_an_hour_later(still_stage: Stage) -> None:
+    """The day after Thanksgiving closes at 13:00, which is 18:00 UTC."""
+    for days in (1, 2):
+        for at in (NOON, AFTER_CLOSE):
+            still_stage.market.server.advance(at + timedelta(days=days))
+    friday = NOON + timedelta(days=4)
+    clock = MovedClock(friday + timedelta(minutes=61))
+    for at in (friday, clock.utc_now()):
+        still_stage.market.server.advance(at)
+    assert await run_scanner(still_stage.context("daily", clock=clock), work) == EXIT_DONE
+    clock.advance(timedelta(minutes=29))
+    assert await run_scanner(still_stage.context("daily", clock=clock), work) == EXIT_DONE
+    runs = [(run["session"], run["status"]) for run in still_stage.runs("daily")]
+    assert runs == [("2026-11-25", "complete"), ("2026-11-27", "complete")]
+    bars = still_stage.rows("SELECT ticker FROM stocks_daily_bar WHERE session_date = '2026-11-27'")
+    assert {bar["ticker"] for bar in bars} >= set(still_stage.tickers) - {"SOHO"}
 
 
 async def test_practice_quotes_are_never_written_into_live_data(still_stage: Stage) -> None:
@@ -146,15 +192,18 @@ async def test_practice_quotes_are_never_written_into_live_data(still_stage: Sta
 async def test_a_refresh_that_is_not_through_when_the_next_is_due_goes_on_with_that(still_stage: Stage) -> None:
     """Without proxies a night may be too short: the next one begins with those that were waiting longest."""
     still_stage.market.fault("too_many", path=SUMMARY + "SPY", retry_after_s=600)
-    context = after_close(still_stage, speed=200_000.0, daily={"threads": 1})
+    clock = MovedClock()
+    context = after_close(still_stage, clock=clock, daily={"threads": 1})
     async with still_stage.at_work(context, work) as running:
+        await eventually(lambda: context.budget.lane().refusals, timeout_s=60.0)
+        clock.advance(timedelta(days=1))
         await eventually(lambda: len(still_stage.runs("daily")) == 2, timeout_s=60.0)
         still_stage.market.clear()
         await running.stop(within_s=60.0)
     first, second = still_stage.runs("daily")[:2]
     assert (first["session"], first["status"]) == ("2026-11-23", "partial")
     assert first["detail"]["ended"] == "the refresh of 2026-11-24 is due"
-    assert second["session"] > first["session"]
+    assert second["session"] == "2026-11-24"
 
 
 async def test_a_universe_that_cannot_be_looked_at_leaves_the_night_as_it_is(still_stage: Stage) -> None:
