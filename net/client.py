@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 from urllib.parse import urlencode
 
-from curl_cffi import AsyncSession, CurlInfo, CurlOpt, Response
+from curl_cffi import AsyncSession, CurlError, CurlInfo, CurlOpt, Response
 from curl_cffi.requests.errors import RequestsError
 
 from core.errors import Unreachable
+from net.handles import Handles, Heard
 
 MAX_BODY_BYTES = 8 * 1024 * 1024  # 30 times the largest quote answer measured (238 KiB for 100 symbols)
 CONNECT_TIMEOUT_S = 5.0
@@ -31,6 +33,8 @@ GRACE_S = 1.0
 """Beyond libcurl's own limit: should that ever not hold, the request is cancelled."""
 NO_OTHER_ROOTS = {} if sys.platform == "win32" else {CurlOpt.CAPATH: "/dev/null"}
 """libcurl would believe the system's folder of roots as well, unless it is given another: one without any."""
+OF_ITS_PROXY_ALONE = {CurlOpt.PROXY_CREDENTIAL_NO_REUSE: 1}
+"""A TLS session that was begun through one proxy is not taken up through another."""
 INFOS = [CurlInfo.HTTP_CONNECTCODE, CurlInfo.APPCONNECT_TIME]
 
 
@@ -87,7 +91,7 @@ class HttpClient:
         self, url: str, params: Mapping[str, str] | None = None, *, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Return the answer whatever its status; NoAnswer if there is none."""
-        return await _get(self._session, url, params, headers=dict(headers or {}))
+        return await _ask(self._session.get, url, params, headers=dict(headers or {}))
 
     async def post(self, url: str, params: Mapping[str, str], body: bytes) -> Answer:
         """Send a JSON document; return the answer whatever its status, NoAnswer if there is none."""
@@ -125,13 +129,13 @@ class CrowdClient:
         `whole_ca_path`: all roots, where `ca_path` holds but the few that the upstream used last: what these do not
         sign is asked for once more by all, before its certificate is called wrong.
         """
-        options = {} if keeps_connections else {CurlOpt.FORBID_REUSE: 1}
-        self._sessions = deque(
-            _session(each, max_clients, CROWD_BODY_BYTES, curl_options=options, discard_cookies=True)
+        more = {} if keeps_connections else {CurlOpt.FORBID_REUSE: 1}
+        self._handles = deque(
+            Handles({**_options(each, CROWD_BODY_BYTES), **OF_ITS_PROXY_ALONE, **more}, max_clients=max_clients)
             for each in (ca_path, whole_ca_path)
             if each is not None
         )
-        self._has_whole = len(self._sessions) > 1
+        self._has_whole = len(self._handles) > 1
 
     async def get(
         self,
@@ -149,30 +153,32 @@ class CrowdClient:
         """
         if not proxy:
             raise ValueError("a crowd's request needs a proxy")
-        connect_s = min(connect_s, total_s)
-        given: dict[str, Any] = {"proxy": proxy, "timeout": (connect_s, total_s - connect_s)}
-        if cookie:
-            given["headers"] = {"Cookie": cookie}
+        given = {
+            CurlOpt.PROXY: proxy,
+            CurlOpt.HTTPHEADER: [f"Cookie: {cookie}".encode()] if cookie else [],  # where a browser has it: the last
+            CurlOpt.CONNECTTIMEOUT_MS: int(min(connect_s, total_s) * 1000),
+            CurlOpt.TIMEOUT_MS: int(total_s * 1000),
+        }
         try:
             async with asyncio.timeout(total_s + GRACE_S):
-                return await self._get(url, params, given)
+                return await self._get(_whole(url, params), given)
         except TimeoutError as error:
             raise NoAnswer(f"no answer within {total_s + GRACE_S:g} s", where=_where(url), code=28) from error
 
-    async def _get(self, url: str, params: Mapping[str, str] | None, given: Mapping[str, Any]) -> Answer:
+    async def _get(self, url: str, given: Mapping[CurlOpt, Any]) -> Answer:
         try:
-            return await _get(self._sessions[0], url, params, **given)
+            return _answer(await self._handles[0].get(url, given), url)
         except NoAnswer as error:
             if not self._has_whole or error.code not in BAD_CERTIFICATE:
                 raise
-        answer = await _get(self._sessions[1], url, params, **given)
-        self._sessions.rotate()  # the upstream uses another root by now
+        answer = _answer(await self._handles[1].get(url, given), url)
+        self._handles.rotate()  # the upstream uses another root by now
         self._has_whole = False
         return answer
 
     async def close(self) -> None:
-        for session in self._sessions:
-            await session.close()
+        for handles in self._handles:
+            await handles.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -221,31 +227,35 @@ def _session(
         allow_redirects=False,
         max_clients=max_clients,
         curl_infos=INFOS,
-        curl_options={
-            CurlOpt.CAINFO: str(ca_path),
-            **NO_OTHER_ROOTS,
-            CurlOpt.NOPROXY: "",  # else NO_PROXY in the environment would send a request past its proxy
-            CurlOpt.PROTOCOLS_STR: "https",
-            CurlOpt.SUPPRESS_CONNECT_HEADERS: 1,
-            CurlOpt.MAXFILESIZE_LARGE: max_bytes,
-            **(curl_options or {}),
-        },
+        curl_options={**_options(ca_path, max_bytes), **(curl_options or {})},
         **more,
     )
 
 
-async def _get(session: AsyncSession[Response], url: str, params: Mapping[str, str] | None, **given: Any) -> Answer:
-    return await _ask(session.get, url, params, **given)
+def _options(ca_path: Path, max_bytes: int) -> dict[CurlOpt, Any]:
+    return {
+        CurlOpt.CAINFO: str(ca_path),
+        **NO_OTHER_ROOTS,
+        CurlOpt.NOPROXY: "",  # else NO_PROXY in the environment would send a request past its proxy
+        CurlOpt.PROTOCOLS_STR: "https",
+        CurlOpt.SUPPRESS_CONNECT_HEADERS: 1,
+        CurlOpt.MAXFILESIZE_LARGE: max_bytes,
+    }
 
 
 async def _ask(
     send: Callable[..., Awaitable[Response]], url: str, params: Mapping[str, str] | None, **given: Any
 ) -> Answer:
-    whole = f"{url}?{urlencode(params)}" if params else url  # curl_cffi would take the URL apart for it: a millisecond
     try:
-        response = await send(whole, **given)
+        response = await send(_whole(url, params), **given)
     except RequestsError as error:
-        raise _no_answer(error, url) from error
+        infos = error.response.infos if error.response is not None else {}
+        raise _no_answer(
+            error,
+            url,
+            connect_status=int(infos.get(CurlInfo.HTTP_CONNECTCODE, 0)),
+            secured=float(infos.get(CurlInfo.APPCONNECT_TIME, 0.0)) > 0.0,
+        ) from error
     return Answer(
         status=response.status_code,
         headers={name.lower(): value or "" for name, value in response.headers.items()},
@@ -254,15 +264,51 @@ async def _ask(
     )
 
 
-def _no_answer(error: RequestsError, url: str) -> NoAnswer:
-    infos = error.response.infos if error.response is not None else {}
+def _answer(heard: Heard, url: str) -> Answer:
+    if heard.error is not None:
+        fault = _no_answer(heard.error, url, connect_status=heard.connect_status, secured=heard.secured)
+        raise fault from heard.error
+    lines = _header_lines(heard.head)
+    headers: dict[str, str] = {}
+    for name, value in lines:
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return Answer(status=heard.status, headers=headers, body=heard.body, cookies=_cookies_set(lines))
+
+
+def _header_lines(head: bytes) -> list[tuple[str, str]]:
+    """Return name (lower case) and value of each line of the last head: one with early hints may come before it."""
+    found: list[tuple[str, str]] = []
+    for line in (each.decode("latin-1") for each in head.splitlines()):  # of a text it would part lines at more
+        name, colon, value = line.partition(":")
+        if line.startswith("HTTP/"):
+            found.clear()
+        elif colon:
+            found.append((name.strip().lower(), value.strip()))
+    return found
+
+
+def _cookies_set(lines: Iterable[tuple[str, str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for value in (value for name, value in lines if name == "set-cookie"):
+        try:
+            found.update((name, morsel.value) for name, morsel in SimpleCookie(value).items())
+        except CookieError:  # it names a cookie in a way that no browser would keep either
+            continue
+    return found
+
+
+def _no_answer(error: CurlError, url: str, *, connect_status: int, secured: bool) -> NoAnswer:
     return NoAnswer(
         str(error).split(". See", 1)[0],
         where=_where(url),
         code=int(error.code),
-        connect_status=int(infos.get(CurlInfo.HTTP_CONNECTCODE, 0)),
-        secured=float(infos.get(CurlInfo.APPCONNECT_TIME, 0.0)) > 0.0,
+        connect_status=connect_status,
+        secured=secured,
     )
+
+
+def _whole(url: str, params: Mapping[str, str] | None) -> str:
+    return f"{url}?{urlencode(params)}" if params else url  # curl_cffi would take the URL apart for it: a millisecond
 
 
 def _where(url: str) -> str:

@@ -2,7 +2,7 @@
 
 An open tunnel says little: what is behind it is for `proxies.check` to find out.
 
-Hundreds are asked side by side. All their sockets are looked at together, fifty times a second: a task, a timer and a
+Hundreds are asked side by side. All their sockets are looked at together, twenty times a second: a task, a timer and a
 wake-up of the loop for each of them would cost four times as much as the question.
 """
 
@@ -16,14 +16,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxies.handshakes import LIMIT_BYTES, NotThisProtocol, hello, judged
-from proxies.model import Address, Cause, Protocol
+from proxies.model import PROTOCOLS, Address, Cause, Protocol
 
 BUDGET_S = 3.0
 """For all of it, whatever drips in: a good proxy takes a second."""
-LOOK_S = 0.02
+LOOK_S = 0.05
 TARGET = ("query1.finance.yahoo.com", 443)
 UNDER_WAY = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
 """What a connect that does not wait may answer."""
+HELLOS = {protocol: hello(protocol, *TARGET) for protocol in PROTOCOLS}
+IN_TURN: dict[Protocol, tuple[Protocol, ...]] = {  # SOCKS4 before 5: its server would wait for the rest of a greeting
+    "http": ("http", "socks4", "socks5"),
+    "socks4": ("socks4", "http", "socks5"),
+    "socks5": ("socks5", "http", "socks4"),
+}
+"""By which protocols an address is asked that is listed with one, until it understands."""
 Refusal = Callable[[str, int], object | None]
 """Says why this address and port must not be connected to; None: they may be."""
 
@@ -38,10 +45,10 @@ class Probed:
 
 @dataclass(slots=True, eq=False)
 class _Talk:
-    """With one address, for the time being by the first of `protocols`."""
+    """With one address, for now by the first of `protocols`. `sock`: None, or one that the selector watches."""
 
     address: Address
-    protocols: list[Protocol]
+    protocols: tuple[Protocol, ...]
     until_s: float
     ended: asyncio.Future[Cause]
     sock: socket.socket | None = None
@@ -62,7 +69,7 @@ class Probe:
         if self._refusal(address.ip, address.port) is not None:  # lists are old, and what is ours changes
             return Probed("refused", address.protocol)
         loop = asyncio.get_running_loop()
-        protocols = _in_turn(address.protocol) if any_protocol else [address.protocol]
+        protocols = IN_TURN[address.protocol] if any_protocol else (address.protocol,)
         talk = _Talk(address, protocols, loop.time() + self._budget_s, loop.create_future())
         self._talks[talk] = None
         if self._selector is None:
@@ -81,8 +88,9 @@ class Probe:
         for key, _ in selector.select(0):
             self._go_on(selector, key.data)
         loop = asyncio.get_running_loop()
+        now_s = loop.time()
         for talk in self._talks:
-            if talk.until_s > loop.time():
+            if talk.until_s > now_s:
                 break
             self._end(talk, "timeout")
         if self._talks:
@@ -92,12 +100,13 @@ class Probe:
             self._selector = None
 
     def _connect(self, selector: selectors.BaseSelector, talk: _Talk) -> None:
-        talk.sock = sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        talk.greeted, talk.heard = False, b""
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.setblocking(False)
         if sock.connect_ex((talk.address.ip, talk.address.port)) in UNDER_WAY:
             selector.register(sock, selectors.EVENT_WRITE, talk)
+            talk.sock, talk.greeted, talk.heard = sock, False, b""
         else:
+            sock.close()
             self._end(talk, "refused")
 
     def _go_on(self, selector: selectors.BaseSelector, talk: _Talk) -> None:
@@ -108,7 +117,7 @@ class Probe:
             elif talk.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 self._end(talk, "refused")
             else:
-                talk.sock.send(hello(talk.protocols[0], *TARGET))
+                talk.sock.send(HELLOS[talk.protocols[0]])
                 talk.greeted = True
                 selector.modify(talk.sock, selectors.EVENT_READ, talk)
         except OSError:
@@ -134,7 +143,7 @@ class Probe:
             self._end(talk, "reset")
             return
         self._hang_up(talk)
-        talk.protocols.pop(0)
+        talk.protocols = talk.protocols[1:]
         self._connect(selector, talk)
 
     def _end(self, talk: _Talk, cause: Cause) -> None:
@@ -143,18 +152,11 @@ class Probe:
             talk.ended.set_result(cause)
 
     def _hang_up(self, talk: _Talk) -> None:
-        if talk.sock is None:
-            return
-        if self._selector is not None and talk.sock in self._selector.get_map():
+        if talk.sock is not None:
+            assert self._selector is not None  # it is open as long as anybody is asked
             self._selector.unregister(talk.sock)
-        talk.sock.close()
-        talk.sock = None
-
-
-def _in_turn(first: Protocol) -> list[Protocol]:
-    # SOCKS4 before 5: its server would wait for the rest of the shorter greeting.
-    order: tuple[Protocol, ...] = ("http", "socks4", "socks5")
-    return [first, *(protocol for protocol in order if protocol != first)]
+            talk.sock.close()
+            talk.sock = None
 
 
 def _of_silence(heard: bytes) -> Cause:

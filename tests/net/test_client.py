@@ -285,6 +285,28 @@ async def test_what_a_proxy_says_before_tls_is_no_header_of_the_answer(server: U
     assert answer.cookies == {}
 
 
+async def test_the_headers_are_those_of_the_answer_and_not_of_hints_before_it(
+    server: Upstream, crowd: CrowdClient
+) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nX-Hint: 1\r\nSet-Cookie: A3=hint\r\n\r\n"
+    server.handler = lambda _: (
+        hints + reply(200, b"{}", {"X-Twice": "one:two\nx-twice: thr\x85ee", "Set-Cookie": "A3=d=x; Path=/"})
+    )
+    answer = await crowd.get(URL, proxy=server.url)
+    assert (answer.status, answer.headers["x-twice"]) == (200, "one:two, thr\xc2\x85ee")
+    assert "x-hint" not in answer.headers
+    assert answer.cookies == {"A3": "d=x"}
+
+
+@pytest.mark.parametrize("set_cookie", ["", "=", "a b=c", "@=x; y", "\x1b[2J=1", "\xff=\xfe"])
+async def test_a_cookie_that_nobody_could_read_is_none(server: Upstream, crowd: CrowdClient, set_cookie: str) -> None:
+    server.handler = lambda _: reply(200, b"{}").replace(
+        b"\r\n", b"\r\nset-cookie: " + set_cookie.encode("latin-1") + b"\r\n", 1
+    )
+    answer = await crowd.get(URL, proxy=server.url)
+    assert (answer.status, set(answer.cookies) & {"", "A3"}) == (200, set())
+
+
 async def test_the_phase_of_a_failure_is_told(server: Upstream, crowd: CrowdClient, other_trust: Trust) -> None:
     server.tunnel_reply = b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"
     with pytest.raises(NoAnswer) as caught:
