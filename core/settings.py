@@ -224,6 +224,8 @@ class Screener(Section, frozen=True, kw_only=True):
     max_workers: Count = 200
     use_cache: bool = True
     results_dir: str = "scan_results"
+    memory_soft_mb: Positive = 2_000.0
+    memory_hard_mb: Positive = 3_000.0
 
 
 class Risk(Section, frozen=True, kw_only=True):

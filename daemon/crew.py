@@ -17,7 +17,7 @@ from core.clock import Clock
 from core.logs import get_logger
 from core.progress import Progress
 from core.settings import Settings
-from daemon import leftovers
+from daemon import leftovers, plan
 from daemon.child import step
 from daemon.child_logs import ChildLog
 from daemon.descendants import identity
@@ -194,7 +194,7 @@ class Crew:
         self._write_down()
 
     def _apply(self, member: Member, event: Event) -> None:
-        outcome = step(member.child, event, self._moment())
+        outcome = step(member.child, event, self._moment(member.child.name))
         member.child = outcome.child
         now = self._clock.utc_now()
         for change in outcome.changes:
@@ -260,8 +260,9 @@ class Crew:
         logging = self._settings.logging
         return ChildLog(Path(logging.dir), name, max_mb=logging.max_mb, keep=logging.keep)
 
-    def _moment(self) -> Moment:
-        return Moment(now_s=self._clock.monotonic_s(), limits=self._settings.supervisor, luck=self._luck())
+    def _moment(self, name: str) -> Moment:
+        limits = plan.limits_of(name, self._settings)
+        return Moment(now_s=self._clock.monotonic_s(), limits=limits, luck=self._luck())
 
     def _set_alarm(self, member: Member) -> None:
         wake_s = member.child.wake_s

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from msgspec.structs import replace
+
 from core.clock import utc_text
-from core.settings import Settings
+from core.settings import Settings, Supervisor
 from daemon.lifecycle import Want
 from market import eastern
 from market.sessions import Calendar, Session, daily_due_at, due_session
@@ -75,6 +77,14 @@ def _backup(calendar: Calendar, settings: Settings, now: datetime, done: datetim
     if done is None or done < due_at:
         return Want(wanted=True, session=str(due_at))
     return Want(wanted=False, reason=f"due at {settings.backup.at}", session=str(due_at))
+
+
+def limits_of(name: str, settings: Settings) -> Supervisor:
+    """Return what this process may take; the scan engine, which maps the whole market's bars, has limits of its own."""
+    if name != SCREENER:
+        return settings.supervisor
+    own = settings.screener
+    return replace(settings.supervisor, memory_soft_mb=own.memory_soft_mb, memory_hard_mb=own.memory_hard_mb)
 
 
 def stall_limits(calendar: Calendar, settings: Settings, now: datetime) -> dict[str, float]:

@@ -65,6 +65,8 @@ TOUCHES: Mapping[str, Touch] = {
     "retention": Touch(processes=("recorder", "screener")),
     "screener": Touch(processes=("screener",)),
     "screener.enabled": AT_ONCE,
+    "screener.memory_soft_mb": AT_ONCE,
+    "screener.memory_hard_mb": AT_ONCE,
     "risk": Touch(processes=("screener",)),
 }
 """Section, or single key where it differs from its section."""

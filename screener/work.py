@@ -30,6 +30,7 @@ from screener.feed import QuoteFeed
 from screener.jobs.market import Market
 from screener.jobs.request import Request, read_request
 from screener.jobs.scan import Outcome
+from screener.measures import memory
 from screener.schedule import Now, Ran, due, minute_of
 from screener.service import Service, new_id
 from screener.store import Store
@@ -260,6 +261,7 @@ async def _patiently(work: Coroutine[Any, Any, None]) -> None:
 async def main(settings: Settings, stop: asyncio.Event, notifier: Notifier, clock: Clock | None = None) -> None:
     """Work until asked to stop; a database that is away is waited for."""
     clock = clock or SystemClock()
+    memory.keep()  # before there are threads
     writer = await asyncio.to_thread(Writer.open, settings.database.url, service=SERVICE, origin=None, clock=clock)
     with writer:
         async with _service(settings, clock) as service:

@@ -109,10 +109,11 @@ def note_progress(
 
 def end(writer: Writer, scan_id: str, ended: Ended, *, at: datetime) -> None:
     """Keep how a scan ended, all its results as they stand now, and its errors."""
+    results = [_result_row(scan_id, one) for one in ended.results]  # seconds for many: not while prices wait to write
 
     def body(tx: Transaction) -> None:
         tx.connection.execute(delete(scan_results).where(scan_results.c.scan_id == scan_id))  # ranks are known now
-        tx.execute_many("put_scan_result", [_result_row(scan_id, one) for one in ended.results])
+        tx.execute_many("put_scan_result", results)
         if ended.errors:
             rows = [{"scan_id": scan_id, "at": at, **error} for error in ended.errors]
             tx.connection.execute(insert(scan_errors), rows)

@@ -3,6 +3,11 @@
 import signal
 import sys
 
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("any_machine", settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]))
+settings.load_profile("any_machine")  # how quick a machine is, is no property
+
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if sys.platform != "win32":
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup, or in the background, children would inherit deaf ears

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from screener.expressions.evaluate import matches, values
 from screener.expressions.fields import Bools, Floats
 from screener.jobs.market import Market
 from screener.jobs.priority import Places
-from screener.jobs.request import Plan
+from screener.jobs.request import Plan, Request
 
 RATING = "tech_rating"
 SHOWN = ("close", "change_percent", "volume")
@@ -28,8 +28,8 @@ Detail = Callable[[Market, Places, Sequence[str]], Mapping[str, Mapping[str, Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """`hit`: for each ticker asked, in the order asked, whether it has a result; `positions`: of each result, the place
-    of its ticker in that order."""
+    """`hit`: for each ticker asked, in the order asked, whether it has a result; of those alone that were taken before
+    there were too many. `positions`: of each result, the place of its ticker in that order."""
 
     hit: Bools
     results: list[dict[str, Any]]
@@ -45,14 +45,19 @@ def rows_of(plan: Plan, market: Market) -> int:
     return max(1, int((market.bars.session >= plan.days[0]).sum(axis=0).max(initial=1)))
 
 
-def find(plan: Plan, market: Market, places: Places, detail: Detail | None) -> Found:
-    """Evaluate the tickers at `places` of `market`; a range of dates may give several results a ticker."""
+def find(plan: Plan, market: Market, places: Places, detail: Detail | None, *, most: int) -> Found:
+    """Evaluate the tickers at `places` of `market`; a range of dates may give several results a ticker, so that those
+    behind the one that brings them to `most` are left."""
     rows = rows_of(plan, market)
     answer = matches(plan.condition, market, rows=rows).yes[:, places]
     if plan.is_range and plan.days is not None:
         sessions = market.sessions(rows)[:, places]
         answer = answer & (sessions >= plan.days[0]) & (sessions <= plan.days[1])
+        answer = answer if plan.request.keeps_best else _up_to(most, answer)
     columns, hit_rows = np.nonzero(answer.T)  # by ticker, in the order of work
+    if plan.is_range and plan.request.keeps_best:
+        best = _best(plan, market, rows, hit_rows, places[columns])
+        columns, hit_rows = columns[best], hit_rows[best]
     hits = places[columns]
     results, ratings = _results(plan, market, rows, hit_rows, hits)
     if detail is not None and results and not plan.is_range:
@@ -60,6 +65,27 @@ def find(plan: Plan, market: Market, places: Places, detail: Detail | None) -> F
         for result in results if told else ():
             result.update(told.get(result["ticker"], {}))
     return Found(hit=answer.any(axis=0), results=results, positions=columns.tolist(), ratings=ratings)
+
+
+def _up_to(most: int, answer: Bools) -> Bools:
+    """Return the tickers up to the one that brings the results to `most`, which is told whole."""
+    counted = answer.sum(axis=0).cumsum()
+    return answer[:, : int(np.searchsorted(counted, most)) + 1]
+
+
+def _best(plan: Plan, market: Market, rows: int, hit_rows: NDArray[np.intp], hits: Places) -> NDArray[np.intp]:
+    """Return which hits can be among the best of all blocks, in the order of work; of equals the first."""
+    assert plan.order is not None
+    keys = values(plan.order, market, rows=rows)[hit_rows, hits]
+    best_first = np.argsort(keys if plan.request.ascending else -keys, kind="stable")
+    return np.sort(best_first[: plan.request.top])
+
+
+def best_first(results: list[dict[str, Any]], request: Request) -> list[dict[str, Any]]:
+    """Return as many results as are asked for by their keys; one without a key is behind all others."""
+    sign = 1 if request.ascending else -1
+    ranked = sorted(results, key=lambda result: inf if result["key"] is None else sign * result["key"])
+    return ranked[: request.top or None]
 
 
 def _results(

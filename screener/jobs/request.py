@@ -21,6 +21,8 @@ from screener.patterns.window import Limits
 NotNegative = Annotated[int, Meta(ge=0)]
 MOST_TICKERS = 20_000
 """Of one request: more than there are; each that is not known is an entry of the errors."""
+MOST_BEST = 10_000
+"""That `top` may ask for."""
 
 
 class WrongRequest(TickerdError):
@@ -48,7 +50,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     min_tech_rating: float | None = None
     min_volume: float | None = None
     min_dollar_volume: float | None = None
-    top: NotNegative = 0
+    top: Annotated[int, Meta(ge=0, le=MOST_BEST)] = 0
     max_signals: NotNegative = 0
     max_high_value: NotNegative = 0
     max_processed: NotNegative = 0
@@ -74,6 +76,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         given = {"min_volume": self.min_volume, "min_dollar_volume": self.min_dollar_volume}
         asked = {name: least for name, least in given.items() if least is not None}
         return Limits(**asked) if asked else None
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether what was found may give way to what is better; not where the end is told by how many are found."""
+        return bool(self.top) and not self.max_signals
 
     def whole_text(self) -> str:
         """Return the expression with the filters joined to it: a filter is an expression too."""
@@ -116,6 +123,13 @@ class Plan:
     @property
     def market_wide(self) -> bool:
         return self.condition.market_wide or (self.order is not None and self.order.market_wide)
+
+    @property
+    def when(self) -> str:
+        """Name what is scanned: earlier scans of the same foretell how long this one takes."""
+        if self.days is not None:
+            return "range" if self.is_range else "past"
+        return "fetched" if self.request.max_age_s else "now"
 
     @property
     def is_range(self) -> bool:

@@ -9,6 +9,7 @@ import math
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,11 +20,11 @@ from core.errors import TickerdError
 from core.logs import get_logger
 from core.settings import Screener
 from screener.cube.bars import Bars, date_of
+from screener.expressions.fields import Bools
 from screener.jobs import hits, priority, stopping
 from screener.jobs.families import limited
 from screener.jobs.feed import Feed, NoFeed
 from screener.jobs.fetching import Fetching
-from screener.jobs.hits import Detail
 from screener.jobs.market import Market
 from screener.jobs.ordering import Chances, Order, keys_known_before, work_order
 from screener.jobs.pieces import pieces
@@ -48,7 +49,7 @@ class Tools:
     settings: Screener
     history: History
     chances: Chances = field(default_factory=Chances)
-    detail: Detail | None = None
+    detail: hits.Detail | None = None
     feed: Feed = field(default_factory=NoFeed)
     clock: Clock = field(default_factory=SystemClock)
 
@@ -85,7 +86,7 @@ class Scan:
         self._results: list[dict[str, Any]] = []
         self._errors: list[dict[str, Any]] = []
         self._counts = Counts()
-        self._hits: list[bool] = []
+        self._hits: list[Bools] = []
         self._reason: str | None = None
         self._asked = self._wanted = np.zeros(0, np.bool_)
         self._order = Order(places=np.zeros(0, np.intp), armed=np.zeros(0, np.bool_))
@@ -120,7 +121,7 @@ class Scan:
         market, self._asked = chosen.market, chosen.asked
         for ticker, reason in chosen.wrong:
             self._error("universe_loading", ticker, reason)
-        kind = Kind(name=_kind_name(plan_), tickers=int(self._asked.sum()), warm=market.has(plan_.fields))
+        kind = Kind(name=plan_.when, tickers=int(self._asked.sum()), warm=market.has(plan_.fields))
         if (known := self._tools.history.of(kind)) is not None:
             self._tracker.learn(known.seconds, known.spread, known.steady)
         fetching = Fetching(self._tools.feed, plan_, market)
@@ -203,46 +204,36 @@ class Scan:
 
     def _pass_over(self, tickers: int) -> None:
         """Count tickers of which nothing can be told."""
-        self._hits += [False] * tickers
+        self._hits.append(np.zeros(tickers, np.bool_))
         self._count(processed=tickers)
 
     def _evaluate(self, plan_: Plan, market: Market, places: Places) -> None:
-        rows = hits.rows_of(plan_, market) + plan_.look_back
-        if plan_.market_wide:
-            self._prepare(plan_, market, rows)
-            if not self._stop_now():
-                self._take(plan_, market, places)
-            return
-        most, cancelled = self._tools.settings.max_workers, self._cancelled.is_set
-        for part, within in pieces(plan_, market, places, rows, max_workers=most, cancelled=cancelled):
-            if self._stop_now():
-                return
-            self._take(plan_, part, within)
-
-    def _prepare(self, plan_: Plan, market: Market, rows: int) -> None:
-        """Compute all fields together; over a range one after the other, so that who cancels need not wait for all."""
-        for names in [(name,) for name in plan_.fields] if plan_.is_range else [plan_.fields]:
-            if self._stop_now():
-                return
-            market.prepare(names, rows)
+        rows, workers = hits.rows_of(plan_, market) + plan_.look_back, self._tools.settings.max_workers
+        parts = pieces(plan_, market, places, rows, max_workers=workers, is_over=self._stop_now)
+        with closing(parts):
+            for part, within in parts:
+                if self._stop_now():
+                    return
+                self._take(plan_, part, within)
 
     def _take(self, plan_: Plan, market: Market, places: Places) -> None:
         """Evaluate tickers of `market` and write what was found, up to the criterion that the block reaches."""
         try:
-            found = hits.find(plan_, market, places, self._tools.detail)
+            most = stopping.MOST_RESULTS - len(self._results)
+            found = hits.find(plan_, market, places, self._tools.detail, most=most)
         except (TickerdError, ArithmeticError, ValueError, MemoryError) as error:
             log = self._log
             log.warning("scan_block_failed", tickers=len(places), error=repr(error))
             self._error("symbol_scanning", ", ".join(market.names[p] for p in places[:3]), repr(error))
             self._pass_over(len(places))
             return
-        ratings = np.full(len(places), np.nan)
-        ratings[found.positions] = found.ratings
-        processed, criteria = len(places), self.request.criteria
+        processed, criteria = len(found.hit), self.request.criteria
         if self._tools.settings.early_termination and criteria.any:
-            results = np.bincount(np.array(found.positions, np.intp), minlength=len(places))
+            ratings = np.full(processed, np.nan)
+            ratings[found.positions] = found.ratings
+            results = np.bincount(np.array(found.positions, np.intp), minlength=processed)
             processed = stopping.cut(results, ratings, criteria, self._counts)
-        self._hits += found.hit[:processed].tolist()
+        self._hits.append(found.hit[:processed])
         self._write(found, processed)
 
     def _write(self, found: hits.Found, processed: int) -> None:
@@ -253,6 +244,8 @@ class Scan:
             for result, position in zip(results, found.positions, strict=False):
                 result["priority_tier"] = tiers[self._counts.processed + position]
         self._results += results
+        if self.request.keeps_best and len(self._results) >= stopping.MOST_RESULTS:
+            self._results = hits.best_first(self._results, self.request)
         if self._streams:
             self._emit(results)
         high = sum((result[hits.RATING] or 0.0) > stopping.HIGH_VALUE_RATING for result in results)
@@ -297,6 +290,8 @@ class Scan:
             self._reason = "cancelled"
         elif self._tools.settings.early_termination and self._reason is None:
             self._reason = stopping.reason_to_stop(self.request.criteria, self._counts)
+        if self._reason is None and len(self._results) >= stopping.MOST_RESULTS:
+            self._reason = stopping.TOO_MANY
         return self._reason is not None
 
     def _finalise(self, plan_: Plan, market: Market, kind: Kind, fetching: Fetching) -> Outcome:
@@ -308,8 +303,8 @@ class Scan:
         self._tracker.advance(1, now_s=self._now_s())
         self._end()
         ended, status = self._account(fetching)
-        measured = self._measured(fetching)
-        now_s = self._now_s()
+        hit = np.concatenate([np.zeros(0, np.bool_), *self._hits])
+        measured, now_s = self._measured(hit, fetching), self._now_s()
         self._tracker.finish(status, now_s=now_s, terminated=None if status == "complete" else ended)
         timings, told = self._tracker.timings(now_s), self._tracker.payload(now_s)
         if status == "complete":
@@ -325,15 +320,15 @@ class Scan:
             timings=timings,
             ended=ended,
             biased=plan_.biased,
-            accuracy=priority.accuracy(np.array(self._hits, np.bool_)) if ended["coverage"] == 1.0 else None,
+            accuracy=priority.accuracy(hit) if ended["coverage"] == 1.0 else None,
             data_as_of=str(date_of(newest)) if newest else None,
             counts=self._summary(),
             progress={**told, "measured": measured},
         )
 
-    def _measured(self, fetching: Fetching) -> dict[str, Any]:
+    def _measured(self, hit: Bools, fetching: Fetching) -> dict[str, Any]:
         return self._tally.told(
-            self._hits if self._prioritises else None,
+            hit if self._prioritises else None,
             took_s=self._now_s() - self._tracker.started_s,
             total=len(self._order.places),
             fetched=fetching.fetched,
@@ -341,10 +336,7 @@ class Scan:
 
     def _rank(self, plan_: Plan) -> None:
         if plan_.order is not None:
-            sign = 1 if self.request.ascending else -1
-            self._results.sort(key=lambda r: math.inf if r["key"] is None else sign * r["key"])
-        if self.request.top:
-            self._results = self._results[: self.request.top]
+            self._results = hits.best_first(self._results, self.request)
         for place, result in enumerate(self._results, start=1):
             result["rank"] = place
 
@@ -356,6 +348,8 @@ class Scan:
             status = "cancelled"
         elif not whole:
             status = "terminated_early"
+            if self._reason == stopping.TOO_MANY:
+                self._error("symbol_scanning", self._results[-1]["ticker"], stopping.too_many(len(self._results)))
         ended = stopping.account(
             reason=self._reason if self._reason and not whole else "all",
             processed=processed,
@@ -404,9 +398,3 @@ class Scan:
 
     def _now_s(self) -> float:
         return self._tools.clock.monotonic_s()
-
-
-def _kind_name(plan_: Plan) -> str:
-    if plan_.days is not None:
-        return "range" if plan_.is_range else "past"
-    return "fetched" if plan_.request.max_age_s else "now"

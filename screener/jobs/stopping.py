@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 HIGH_VALUE_RATING = 70.0
 """A tech_rating (0-100) above this makes a signal one of high value."""
+MOST_RESULTS = 20_000
+"""Of one scan, 1.2 kB each: a condition that always holds has eleven million in five years of the market."""
+TOO_MANY = "max_results"
+"""Why a scan ended that found more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,11 @@ def reason_to_stop(criteria: Criteria, counts: Counts) -> str | None:
         "timeout_s": 0 < criteria.timeout_s <= counts.elapsed_s,
     }
     return next((name for name, is_reached in reached.items() if is_reached), None)
+
+
+def too_many(results: int) -> str:
+    """Return what is said of a scan that found more than it may tell."""
+    return f"{results:,} results, more are not told: ask for fewer days or tickers, or the top"
 
 
 def cut(results: NDArray[np.intp], ratings: NDArray[np.float64], criteria: Criteria, counts: Counts) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from screener.expressions.fields import Bools
 from screener.jobs import priority
 
 
@@ -25,7 +27,7 @@ class Tally:
         if share >= 0.5 and self._foretold_s is None and left_s is not None:
             self._foretold_s = elapsed_s + left_s
 
-    def told(self, hits: Sequence[bool] | None, *, took_s: float, total: int, fetched: int) -> dict[str, Any]:
+    def told(self, hits: Bools | None, *, took_s: float, total: int, fetched: int) -> dict[str, Any]:
         """Return it all. `hits`: of each ticker in the order of work, None if no order was asked for."""
         off_s = None if self._foretold_s is None else abs(self._foretold_s - took_s)
         return {
@@ -36,7 +38,7 @@ class Tally:
         }
 
 
-def tiers(hits: Sequence[bool], total: int) -> dict[str, dict[str, int]]:
+def tiers(hits: Bools, total: int) -> dict[str, dict[str, int]]:
     """Return how many of each tier were scanned and gave a signal."""
     reached = {tier: hits[places] for tier, places in priority.tier_places(total).items()}
-    return {tier: {"scanned": len(found), "signals": sum(found)} for tier, found in reached.items()}
+    return {tier: {"scanned": len(found), "signals": int(np.count_nonzero(found))} for tier, found in reached.items()}

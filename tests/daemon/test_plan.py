@@ -9,7 +9,7 @@ import pytest
 from core.settings import Api, Backup, Daily, Market, Metrics, Prices, Proxies, Screener, Settings
 from daemon.child import step
 from daemon.lifecycle import Child, Moment, Stop, Want
-from daemon.plan import DailyState, daily_session, days, stall_limits, wanted
+from daemon.plan import DailyState, daily_session, days, limits_of, stall_limits, wanted
 from market.eastern import DateOutOfRange
 from market.sessions import Calendar, build_calendar
 
@@ -273,3 +273,12 @@ def ends_of_a_stop(name: str, at: str, *, done: str) -> str:
 )
 def test_a_manual_stop_lasts_until_the_next_session_begins(name: str, at: str, done: str, until: str) -> None:
     assert ends_of_a_stop(name, at, done=done) == until
+
+
+def test_the_scan_engine_has_room_for_the_bars_of_the_whole_market() -> None:
+    """Its bars are mapped files, and it was renewed in mid-scan by the limits that suit a scanner."""
+    settings = Settings(screener=Screener(memory_soft_mb=1_500.0, memory_hard_mb=1_800.0))
+    own, others = limits_of("screener", settings), limits_of("prices", settings)
+    assert (own.memory_soft_mb, own.memory_hard_mb) == (1_500.0, 1_800.0)
+    assert others == settings.supervisor
+    assert own.stop_timeout_s == others.stop_timeout_s

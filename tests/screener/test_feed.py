@@ -53,7 +53,7 @@ def closes(stage: Stage, ticker: str) -> list[float]:
 async def scanned(stage: Stage, *, prioritization: bool = True, **given: Any) -> Outcome:
     """Run one scan as the scan engine does: in a thread beside the loop."""
     settings = changed(stage.settings, {"screener": {"prioritization": prioritization}})
-    return await asyncio.to_thread(run, settings, stage, {"expression": CROSSES, "max_age_s": 60, **given})
+    return await asyncio.to_thread(run, settings, stage, {"expression": CROSSES, "max_age_s": 3600, **given})
 
 
 def run(settings: Settings, stage: Stage, given: dict[str, Any]) -> Outcome:

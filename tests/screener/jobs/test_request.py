@@ -75,6 +75,7 @@ def test_what_was_not_known_then_is_refused_or_labelled() -> None:
     "given",
     [
         {"max_signals": -1},
+        {"top": 10_001},
         {"nothing": 1},
         {"on": "yesterday"},
         {"sectors": "Energy"},
@@ -88,3 +89,16 @@ def test_what_was_not_known_then_is_refused_or_labelled() -> None:
 def test_a_document_that_is_no_request_is_refused(given: Any) -> None:
     with pytest.raises(WrongRequest):
         read_request(given)
+
+
+def test_a_scan_is_of_now_with_what_is_fetched_of_a_past_day_or_of_a_range() -> None:
+    assert planned(expression="close > 1").when == "now"
+    assert planned(expression="close > 1", max_age_s=60).when == "fetched"
+    assert planned(expression="close > 1", on=str(LAST_DAY)).when == "past"
+    assert planned(expression="close > 1", since=str(LAST_DAY)).when == "range"
+
+
+def test_what_was_found_gives_way_to_the_better_unless_it_is_counted() -> None:
+    asked = {"expression": "close > 1", "order_by": "close"}
+    kept = [read_request({**asked, **more}).keeps_best for more in ({}, {"top": 5}, {"top": 5, "max_signals": 9})]
+    assert kept == [False, True, False]

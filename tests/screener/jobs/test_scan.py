@@ -345,3 +345,41 @@ def test_max_signals_counts_each_day_of_a_range() -> None:
     assert tried.outcome.ended["reason"] == "max_signals"
     none = Tried(market, expression="close > 9", since=since, max_signals=3)
     assert none.outcome.status == "complete"
+
+
+def test_a_range_that_finds_too_much_ends_at_a_whole_ticker_and_says_what_to_ask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Sixty tickers of five sessions each: the third brings the results to twelve."""
+    monkeypatch.setattr("screener.jobs.stopping.MOST_RESULTS", 12)
+    market = market_of(dict(list(MANY.items())[:60]))
+    tried = Tried(market, expression="close > 0", since=date_of(market.newest_day - 4))
+    ended, errors = tried.outcome.ended, tried.outcome.errors
+    assert len(tried.tickers) == 15 and len(set(tried.tickers)) == 3
+    assert (tried.outcome.status, ended["reason"], ended["exact"]) == ("terminated_early", "max_results", False)
+    assert ended["coverage"] == 3 / 60 and tried.outcome.counts["scanned"] == 3
+    assert [error["error"] for error in errors] == [
+        "15 results, more are not told: ask for fewer days or tickers, or the top"
+    ]
+    off = Tried(
+        market, expression="close > 0", since=date_of(market.newest_day - 4), settings=Screener(early_termination=False)
+    )
+    assert off.outcome.ended["reason"] == "max_results"  # a bound of memory, no wish
+    ranked = Tried(market, expression="rank(close) > 0", since=date_of(market.newest_day - 4))
+    assert ranked.tickers == tried.tickers
+
+
+@pytest.mark.parametrize("ascending", [True, False])
+def test_the_best_of_a_range_are_the_best_of_all_however_much_it_finds(
+    monkeypatch: pytest.MonkeyPatch, ascending: bool
+) -> None:
+    market = market_of(MANY)
+    asked: dict[str, Any] = {"expression": "close > 0", "since": date_of(market.newest_day - 4), "order_by": "close"}
+    every = Tried(market, ascending=ascending, **asked)
+    monkeypatch.setattr("screener.jobs.stopping.MOST_RESULTS", 12)
+    monkeypatch.setattr("screener.jobs.pieces.RANGE_BLOCK", 50)
+    best = Tried(market, ascending=ascending, top=7, **asked)
+    assert len(every.tickers) == 5 * len(MANY)
+    wanted = [(one["ticker"], one["session"], one["key"], one["rank"]) for one in every.outcome.results[:7]]
+    assert [(one["ticker"], one["session"], one["key"], one["rank"]) for one in best.outcome.results] == wanted
+    assert best.outcome.ended["exact"] and best.outcome.counts["signals"] == 7

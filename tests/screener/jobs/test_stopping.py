@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from screener.jobs.stopping import Counts, Criteria, account, cut, reason_to_stop, top_is_certain
+from screener.jobs.stopping import Counts, Criteria, account, cut, reason_to_stop, too_many, top_is_certain
 
 HITS = np.array([False, True, True, False, True, True], np.intp)
 RATINGS = np.array([math.nan, 80.0, 60.0, math.nan, 90.0, math.nan])
@@ -80,3 +80,7 @@ def test_the_account_says_what_the_answer_covers_and_what_was_saved() -> None:
         account(reason="all", exact=True, processed=0, total=0, armed_processed=0, armed=0, fetches=(0, 0))["coverage"]
         == 1.0
     )
+
+
+def test_who_found_too_much_is_told_how_to_ask() -> None:
+    assert too_many(20_009) == "20,009 results, more are not told: ask for fewer days or tickers, or the top"

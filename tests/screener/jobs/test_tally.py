@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import numpy as np
+
 from screener.jobs.tally import Tally, tiers
 
 
@@ -14,14 +16,14 @@ def test_the_first_result_counts_and_what_was_foretold_at_half_way() -> None:
 
 
 def test_a_scan_that_finds_nothing_has_no_first_result() -> None:
-    told = Tally().told([False, False], took_s=1.0, total=10, fetched=0)
+    told = Tally().told(np.array([False, False]), took_s=1.0, total=10, fetched=0)
     assert (told["first_result_s"], told["eta_error"]) == (None, None)
     assert told["tiers"]["high"] == {"scanned": 2, "signals": 0}
 
 
 def test_each_tier_has_its_scanned_and_its_signals_also_of_a_scan_that_ended_early() -> None:
     """Of ten tickers the first two are high and the next five medium; seven were scanned."""
-    hits = [True, False, True, True, False, False, True]
+    hits = np.array([True, False, True, True, False, False, True])
     assert tiers(hits, 10) == {
         "high": {"scanned": 2, "signals": 1},
         "medium": {"scanned": 5, "signals": 3},
