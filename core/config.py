@@ -14,6 +14,7 @@ import msgspec
 
 from core.errors import FixByHand
 from core.files import patiently, read_text
+from core.secret import RIGHT, fault_of
 from core.settings import RESERVED_SECTIONS, Section, Settings
 
 PREFIX = "TICKERD_"
@@ -186,6 +187,8 @@ def _set(values: dict[str, dict[str, Any]], key: str, value: Any, *, where: str,
     except msgspec.ValidationError as error:
         right = f"give {_wanted(fields[name].type)}"
         raise FixByHand(_plain(str(error), value), where=where, key=key, right=right) from error
+    if key in SECRETS and (reason := fault_of(value)):
+        raise FixByHand(reason, where=where, key=key, right=RIGHT)
 
 
 def _plain(message: str, value: Any) -> str:

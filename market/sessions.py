@@ -83,6 +83,14 @@ def is_price_time(session: Session, at: datetime) -> bool:
     return session.opens_at <= at <= session.closes_at + PRICE_GRACE
 
 
+def is_price_of(session: Session, at: datetime, calendar: Calendar) -> bool:
+    """Whether such a trade is this session's alone: the next one may open as it closes."""
+    if not is_price_time(session, at):
+        return False
+    opened = calendar.session_at(at)
+    return opened is None or opened.opens_at < session.closes_at
+
+
 def daily_due_at(session: Session, *, at: str, calendar: Calendar) -> datetime:
     """When the session's daily refresh is due: local `at` ("16:30"), never before the close ("00:00": at the
     close); at the latest 30 minutes after an early close. In an endless market, `at` of the session's date."""

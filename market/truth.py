@@ -51,7 +51,8 @@ class DayNumbers:
 class Held:
     """What the table holds of a ticker: `bar` of the session, `row` of `stocks_stock` if it is of the session too.
 
-    `witness`: what another endpoint said after the close; `traded`: what it says of that, None = it did not answer.
+    `witness`: what another endpoint said after the close; `traded`: what it says of that, None = it did not answer,
+    or only when the ticker had traded in a later session (`told_later`).
     """
 
     ticker: str
@@ -59,6 +60,7 @@ class Held:
     row: DayNumbers | None
     witness: DayNumbers | None = None
     traded: bool | None = None
+    told_later: bool = False
     close_before: float | None = None
     usual_volume: float | None = None
 

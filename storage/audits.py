@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Engine, and_, select
 
-from market.sessions import Session, is_price_time
+from market.sessions import Calendar, Session, is_price_of
 from market.truth import DayNumbers, Held
 from storage.schema import stocks_daily_bar, stocks_stock, truth_audit, truth_finding, truth_witness
 from storage.writer import Transaction, Writer
@@ -51,7 +51,7 @@ class AuditRow:
     total: int
 
 
-def read_held(engine: Engine, session: Session, *, before: date | None) -> list[Held]:
+def read_held(engine: Engine, session: Session, calendar: Calendar, *, before: date | None) -> list[Held]:
     """Return what the table holds of every listed ticker; `before`: the date of the session before."""
     stock, bar, witness = stocks_stock.c, stocks_daily_bar.alias("bar"), truth_witness
     older = stocks_daily_bar.alias("older")
@@ -73,35 +73,37 @@ def read_held(engine: Engine, session: Session, *, before: date | None) -> list[
     ]
     wanted = select(*columns).select_from(joined).where(stock.is_listed).order_by(stock.ticker)
     with engine.connect() as connection:
-        return [_held(row, session) for row in connection.execute(wanted).mappings()]
+        return [_held(row, session, calendar) for row in connection.execute(wanted).mappings()]
 
 
-def _held(row: Any, session: Session) -> Held:
-    traded = _traded(row["witness_time"], session)
+def _held(row: Any, session: Session, calendar: Calendar) -> Held:
+    told = row["witness_time"]
+    traded = _traded(told, session, calendar)
     return Held(
         ticker=row["ticker"],
         bar=_numbers(row, "bar") if row["bar_close"] is not None else None,
-        row=_numbers(row, "row") if _is_of(row, session) else None,
+        row=_numbers(row, "row") if _is_of(row, session, calendar) else None,
         witness=_numbers(row, "witness") if traded else None,
         traded=traded,
+        told_later=told is not None and traded is None,
         close_before=row["close_before"],
         usual_volume=row["avg_volume_3mon"],
     )
 
 
-def _traded(told: datetime | None, session: Session) -> bool | None:
+def _traded(told: datetime | None, session: Session, calendar: Calendar) -> bool | None:
     """Whether the ticker traded, by the time of its price; None if that is unknown or of a later session."""
     if told is not None and told < session.opens_at:
         return False
-    return True if told is not None and is_price_time(session, told) else None
+    return True if told is not None and is_price_of(session, told, calendar) else None
 
 
-def _is_of(row: Any, session: Session) -> bool:
+def _is_of(row: Any, session: Session, calendar: Calendar) -> bool:
     """True if the row's price and its numbers of the day are those after this session's close."""
     traded_at, told_at = row["price_time"], row["metrics_updated_at"]
     return (
         traded_at is not None
-        and is_price_time(session, traded_at)
+        and is_price_of(session, traded_at, calendar)
         and told_at is not None
         and told_at >= session.closes_at
     )

@@ -78,9 +78,9 @@ RESTARTED = ("crash", "exit", "oom", "signal", "stall", "no_beat", "memory")
 
 def _restarts(engine: Engine, since: datetime) -> dict[str, int]:
     event = scanner_event.c
-    counted = (
-        select(event.process, func.count()).where(event.at >= since, event.cause.in_(RESTARTED)).group_by(event.process)
-    )
+    # The end before it and the "ready" after it carry the same cause, and so does a refresh that is done.
+    unwanted = (event.at >= since, event.event == "scanner_restarted", event.cause.in_(RESTARTED))
+    counted = select(event.process, func.count()).where(*unwanted).group_by(event.process)
     with engine.connect() as connection:
         return {str(process): int(count) for process, count in connection.execute(counted)}
 

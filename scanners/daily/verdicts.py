@@ -89,7 +89,8 @@ def verdict_of(findings: Sequence[Finding]) -> Verdict:
 
 def in_words(row: AuditRow, findings: Sequence[Finding]) -> str:
     """Return "8,779 of 8,782 exact; 3 differ: AAPL bar_close 226.4 (chart 226.51), ..."."""
-    parts = [f"{row.exact:,} of {row.exact + row.differs:,} exact"]
+    compared = row.exact + row.differs
+    parts = [f"{row.exact:,} of {compared:,} exact" if compared else "nothing compared"]
     if row.differs:
         named = [each for each in findings if each.verdict == "differs"]
         shown = [f"{each.ticker} {each.field} {_said(each.held)} (chart {_said(each.told)})" for each in named]

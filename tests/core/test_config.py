@@ -390,6 +390,16 @@ def test_the_bundled_file_holds_every_key_with_its_default() -> None:
         assert getattr(found.settings, section) == getattr(Settings(), section)
 
 
+def test_a_secret_that_is_none_is_refused_wherever_it_was_given_and_not_shown(tmp_path: Path) -> None:
+    wanted = "give 32 random characters or more, or leave it out: then one is made"
+    assert refused(tmp_path, '[api]\nsecret = "short"') == f"api.secret: has 5 bytes; {wanted}"
+    assert refused(tmp_path, '[api]\nsecret = ""') == f"api.secret: is empty; {wanted}"
+    for name in ("JWT_SECRET", "TICKERD_API__SECRET"):
+        said = refused(tmp_path, **{name: "your_jwt_secret"})
+        assert said == f"{name}: api.secret: is a default that everybody knows; {wanted}"
+    assert loaded(tmp_path, JWT_SECRET="Zk3vQ9xw7RtY1pLm5sHc8uJb2nFg4dAe").settings.api.secret is not None
+
+
 def test_settings_survive_being_handed_to_a_child(tmp_path: Path) -> None:
     settings = loaded(tmp_path, "[prices]\ncycle_s = 5\n[proxies]\nsources = ['https://a']\n").settings
     (tmp_path / "s.json").write_bytes(config.dump(settings))

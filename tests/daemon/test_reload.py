@@ -108,6 +108,7 @@ def test_a_calendar_file_that_was_edited_is_a_change_although_no_key_was(tmp_pat
         ('[market]\nclose = "09:00"\n', "market.close"),
         ('[market]\noverrides_file = "absent.toml"\n', "market.overrides_file"),
         ('[network]\nca_file = "absent.pem"\n', "network.ca_file"),
+        ('[api]\nsecret = "short"\n', "api.secret: has 5 bytes; give 32 random characters"),
     ],
 )
 def test_a_wrong_configuration_is_refused_with_its_key(tmp_path: Path, toml: str, said: str) -> None:

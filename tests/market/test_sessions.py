@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from core.errors import FixByHand
 from core.settings import Market
 from market.eastern import DateOutOfRange
-from market.sessions import Calendar, Session, build_calendar, daily_due_at, due_session, is_price_time
+from market.sessions import (
+    Calendar,
+    Session,
+    build_calendar,
+    daily_due_at,
+    due_session,
+    is_price_of,
+    is_price_time,
+)
 
 LIST = """session,open_utc,close_utc,reason
 2026-11-23,2026-11-22T10:00:00Z,2026-11-22T10:05:00Z,first
@@ -331,6 +339,16 @@ def test_a_price_counts_from_the_open_to_fifteen_minutes_after_the_close() -> No
     assert is_price_time(session, utc("2026-11-23T14:30"))
     assert is_price_time(session, utc("2026-11-23T21:15"))
     assert not is_price_time(session, utc("2026-11-23T21:15:00.001"))
+
+
+def test_a_trade_at_the_close_is_of_the_next_session_where_that_opens_as_this_one_closes() -> None:
+    session = ALWAYS.day(date(2026, 11, 23)).session
+    assert session is not None
+    assert is_price_of(session, utc("2026-11-24T04:59:59.999"), ALWAYS)
+    assert not is_price_of(session, utc("2026-11-24T05:00"), ALWAYS)
+    assert not is_price_of(session, utc("2026-11-24T05:07"), ALWAYS)
+    assert is_price_of(session, utc("2026-11-24T05:07"), XNYS), "in New York nothing opens then"
+    assert not is_price_of(session, utc("2026-11-24T05:16"), XNYS)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from storage.daily_bars import BarResult, DailyBar, write_daily_bars
-from storage.histories import DayRow, read_history, read_spans, replace_histories, replace_history
+from storage.histories import DayRow, read_histories, read_history, read_spans, replace_histories, replace_history
 from storage.writer import Writer
 
 FRIDAY, MONDAY, TUESDAY = date(2026, 11, 20), date(2026, 11, 23), date(2026, 11, 24)
@@ -26,6 +26,12 @@ def test_a_history_is_written_and_read_back_oldest_first(writer: Writer, reader:
     assert read_spans(reader) == {"A": (3, LAST_CENTURY, MONDAY)}
     with reader.connect() as connection:
         assert set(connection.execute(text("SELECT source FROM stocks_daily_bar")).scalars()) == {"chart"}
+
+
+def test_histories_are_read_together_and_one_without_a_bar_is_empty(writer: Writer, reader: Engine) -> None:
+    days = [bar(date(2026, 11, 19)), bar(date(2026, 11, 20), close=10.5, volume=None)]
+    replace_histories(writer, [("A", days), ("B", days[1:])], keep_older=True)
+    assert read_histories(reader, ["B", "NONE", "A"]) == {"B": days[1:], "NONE": [], "A": days}
 
 
 def test_a_rewritten_past_leaves_no_older_bar_and_every_newer_one(writer: Writer, reader: Engine) -> None:

@@ -157,9 +157,9 @@ function Day({ told }) {
 
 function Audit() {
   const told = usePolled(() => ask("/truth?limit=5"), 60_000);
-  return html`<section class="panel"><h2>Truth <small>closes compared with the charts after each session</small></h2>
+  return html`<section class="panel"><h2>Truth <small>each session's numbers compared with what other answers and the charts say of it</small></h2>
     <${Told} of=${told} empty="No audit yet: the first one follows the next daily refresh." show=${({ data }) => html`<ul class="lines">
-      ${data.map((each) => html`<li><b>${each.session}</b> ${whole(each.exact)} of ${whole(each.total)} exact, <span class=${each.differs ? "down" : ""}>${whole(each.differs)} differ</span>${each.not_comparable ? `, ${whole(each.not_comparable)} not comparable` : ""}</li>`)}
+      ${data.map((each) => html`<li><b>${each.session}</b> ${whole(each.exact)} of ${whole(each.exact + each.differs)} compared are exact, <span class=${each.differs ? "down" : ""}>${whole(each.differs)} differ</span>${each.not_comparable ? html`; ${whole(each.not_comparable)} not comparable <small>without a trade, or nothing else told of that session: see tickerd audit</small>` : ""}</li>`)}
     </ul>`} />
   </section>`;
 }

@@ -48,6 +48,17 @@ class Orchestrator:
         return {"applied": ["metrics.concurrency"], "later": [], "advice": "", "restarted": ["metrics"]}
 
 
+EVENTS = (
+    ("scanner_started", "schedule"),
+    ("scanner_failed", "crash"),
+    ("scanner_restarted", "crash"),
+    ("scanner_ready", "crash"),
+    ("scanner_finished", "exit"),
+    ("scanner_restarted", "operator"),
+)
+"""Of one process: one of them is a restart that nobody wanted."""
+
+
 @pytest.fixture(scope="module")
 def orchestrator() -> Orchestrator:
     return Orchestrator()
@@ -57,7 +68,7 @@ def orchestrator() -> Orchestrator:
 def market(
     sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, orchestrator: Orchestrator
 ) -> Iterator[RunningApi]:
-    """A server beside an orchestrator; two passes of `prices`, a crash and a start of it."""
+    """A server beside an orchestrator; two passes of `prices`, a crash and what follows it."""
     folder = new_folder(sqlite_template, tmp_path_factory.mktemp("scanners"))
     with Writer.open(f"sqlite:///{folder}/tickerd.db", service="test", origin=None, clock=SystemClock()) as writer:
         for updated in (90, 99):
@@ -67,7 +78,7 @@ def market(
             finish_run(writer, run, status="complete", **ended)
         events = [
             {"at": NOW, "source": "s", "seq": seq, "process": "prices", "event": event, "cause": cause}
-            for seq, (event, cause) in enumerate((("scanner_failed", "crash"), ("scanner_started", "schedule")))
+            for seq, (event, cause) in enumerate(EVENTS)
         ]
         writer.run(lambda tx: tx.connection.execute(insert(scanner_event), events), source="test")
     handlers = {name: orchestrator.order(name) for name in ("start", "stop", "restart")}
@@ -115,8 +126,8 @@ def test_passes_and_events_are_listed_the_newest_first(market: RunningApi) -> No
     runs = market.ask("GET", "/api/v1/scanners/prices/runs?limit=1").json
     assert [run["updated"] for run in runs["data"]] == [99] and runs["next"]
     events = market.ask("GET", "/api/v1/scanners/prices/restarts").json["data"]
-    assert [event["event"] for event in events] == ["scanner_started", "scanner_failed"]
-    assert len(market.ask("GET", "/api/v1/events?format=ndjson").body.splitlines()) == 2
+    assert [event["event"] for event in events] == [event for event, _ in reversed(EVENTS)]
+    assert len(market.ask("GET", "/api/v1/events?format=ndjson").body.splitlines()) == len(EVENTS)
 
 
 def test_settings_are_changed_in_the_file_and_applied_or_neither(

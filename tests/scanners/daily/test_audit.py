@@ -150,7 +150,7 @@ async def test_of_a_session_that_still_goes_on_nothing_is_compared(still_stage: 
     counts = await run(still_stage, context, replace(MONDAY, closes_at=EVENING + timedelta(hours=6)))
     assert counts == {"exact": 0, "differs": 0, "not_comparable": 8, "asked": 0, "outliers": 0}
     assert asked(still_stage) == []
-    assert context.pulse.facts["audit"]["text"] == "0 of 0 exact; 8 not comparable (8 session still open)"
+    assert context.pulse.facts["audit"]["text"] == "nothing compared; 8 not comparable (8 session still open)"
 
 
 async def test_a_ticker_whose_chart_is_not_answered_is_judged_by_the_second_endpoint(still_stage: Stage) -> None:
