@@ -73,7 +73,7 @@ def on_a_terminal(*words: str, folder: Path) -> tuple[int, bytes, str]:
             pass
         assert process.stdout is not None
         out = process.stdout.read()
-        code = process.wait(20)
+        code = process.wait(60)
     os.close(leader)
     return code, out, seen.decode()
 

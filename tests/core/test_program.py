@@ -83,7 +83,7 @@ def test_a_signal_asks_the_work_to_stop_and_lets_it_finish(tmp_path: Path, numbe
     assert child.stdout is not None
     assert child.stdout.readline() == "running\n"
     child.send_signal(number)
-    output, errors = child.communicate(timeout=30)
+    output, errors = child.communicate(timeout=60)
     assert (child.returncode, output, errors) == (0, "flushed\n", "")
 
 
@@ -133,7 +133,7 @@ dropped.set_exception(OSError("debris"))
 raise FixByHand("is broken", where="x.db")
 """
     with started(body, tmp_path) as process:
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=60)
 
     assert said.splitlines()[-1] == "tickerd: x.db: is broken"
     assert "Traceback" not in said

@@ -18,7 +18,7 @@ from core.settings import Logging
 from daemon import alerts
 from daemon.alerts import AlertBook, AlertCommand, Alerts, News, document
 from daemon.journal import Journal
-from tests.fix_daemon import CALM, PATIENCE, QUICK, running_daemon, wait_until
+from tests.fix_daemon import CALM, PATIENCE_S, QUICK, running_daemon, wait_until
 from tests.fix_scanners import eventually
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
@@ -87,7 +87,7 @@ async def teller(folder: Path, **environ: str) -> AsyncIterator[AlertCommand]:
 
 async def ended(command: AlertCommand) -> None:
     clock = SystemClock()
-    end_s = clock.monotonic_s() + 10 * PATIENCE
+    end_s = clock.monotonic_s() + PATIENCE_S
     while command._running:
         assert clock.monotonic_s() < end_s
         await clock.sleep(0.005)
@@ -123,7 +123,7 @@ async def test_one_command_an_alert_runs_at_a_time_and_the_newest_of_the_waiting
         for number in range(5):
             command.tell(KEY, f'"{sys.executable}" waits.py', b"%d" % number)
         command.tell(("other", None), KEEPS.replace("'got'", "'other'"), b"beside")
-        await eventually((tmp_path / "other").exists, timeout_s=10 * PATIENCE)
+        await eventually((tmp_path / "other").exists, timeout_s=PATIENCE_S)
         (tmp_path / "go").touch()
         await ended(command)
     assert (tmp_path / "got").read_text() == "0\n4\n"

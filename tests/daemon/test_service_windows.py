@@ -39,7 +39,7 @@ def launched(folder: Path, stub: str) -> Launch:
 
 async def test_the_service_ends_when_its_orchestrator_does_with_its_exit_code(file: Path) -> None:
     loaded = config.load(str(file), {}, file.parent)
-    code = await asyncio.wait_for(host(launched(file.parent, "stub_crashes"), loaded, asyncio.Event()), 30)
+    code = await asyncio.wait_for(host(launched(file.parent, "stub_crashes"), loaded, asyncio.Event()), 60)
     assert code != 0
     assert (file.parent / "logs" / "service.jsonl").read_text(encoding="utf-8")
 
@@ -50,7 +50,7 @@ async def test_a_stop_asks_the_orchestrator_and_waits_for_it(file: Path) -> None
     hosting = asyncio.ensure_future(host(launched(file.parent, "says_up"), loaded, stop))
     await eventually(lambda: log.exists() and "up" in log.read_text(encoding="utf-8"), timeout_s=60)
     stop.set()
-    assert await asyncio.wait_for(hosting, 30) == 0
+    assert await asyncio.wait_for(hosting, 60) == 0
     assert "flushed" in log.read_text(encoding="utf-8")
 
 

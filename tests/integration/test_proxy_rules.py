@@ -140,7 +140,7 @@ async def test_rule_6_who_says_nothing_or_drips_is_left_within_the_budget(practi
         "timeout",
         "reset",
     ]
-    assert clock.monotonic_s() - began_s < 10.0
+    assert clock.monotonic_s() - began_s < 60.0
 
 
 async def test_rule_7_an_address_that_is_refused_is_not_connected_to_even_late(practice_market: PracticeMarket) -> None:

@@ -22,7 +22,7 @@ from storage.engine import open_reader_engine
 from storage.proxies import read_sources
 from tests.fix_proxies import added, settings_of
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 class Heard(Notifier):

@@ -209,7 +209,7 @@ async def kept(still_stage: Stage, clock: LedClock) -> Kept:
 
 async def ended(kept: Kept, running: asyncio.Task[None]) -> None:
     kept.context.stop.set()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 60)
 
 
 async def test_after_the_close_the_session_becomes_one_file_and_the_oldest_are_removed(
