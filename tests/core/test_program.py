@@ -106,9 +106,11 @@ def test_an_error_is_printed_with_the_programs_name(capsys: pytest.CaptureFixtur
 
 
 def test_without_standard_error_an_error_is_not_printed_and_does_not_raise(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", elsewhere)  # where Python prints what is for a file of None
     monkeypatch.setattr(sys, "stderr", None)
     print_error(FixByHand("is wrong"))
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert elsewhere.getvalue() == ""
 
 
 async def test_an_error_that_nobody_awaits_is_one_line_of_the_log_and_no_traceback() -> None:

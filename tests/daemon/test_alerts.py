@@ -160,9 +160,12 @@ async def test_a_command_that_does_not_end_is_killed_with_all_that_it_started(
 
 
 async def test_a_command_that_reads_nothing_and_a_document_larger_than_a_pipe_hold_nobody_up(tmp_path: Path) -> None:
-    async with teller(tmp_path) as command:
-        command.tell(KEY, "exit 0", b"x" * LARGE_BYTES)
-        await ended(command)
+    with capture_logs() as logs:
+        async with teller(tmp_path) as command:
+            command.tell(KEY, "exit 0", b"x" * LARGE_BYTES)
+            assert command._running
+            await ended(command)
+    assert logs == []
 
 
 async def test_a_system_that_refuses_the_process_is_logged(tmp_path: Path) -> None:

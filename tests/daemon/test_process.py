@@ -99,11 +99,18 @@ async def test_a_child_that_writes_without_end_is_not_blocked_and_the_loop_goes_
     assert turns >= 500 * 65536 // READ_BYTES  # one read a turn of the loop, however much there is
 
 
-async def test_signals_to_a_child_that_has_ended_go_nowhere(tmp_path: Path) -> None:
+async def test_signals_to_a_child_that_has_ended_go_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its number may be another's by now."""
     child = Child(python(""), tmp_path)
     await child.end()
+    sent: list[tuple[int, int]] = []
+    for name in ("kill", "killpg"):
+        monkeypatch.setattr(os, name, lambda pid, number: sent.append((pid, number)))
+    child.process.ask()
     child.process.terminate()
+    child.process.abort()
     child.process.kill()
+    assert sent == []
 
 
 async def test_a_program_that_does_not_exist_is_an_error_and_leaves_no_descriptor(tmp_path: Path) -> None:

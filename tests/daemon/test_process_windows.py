@@ -148,10 +148,11 @@ async def test_a_child_that_writes_without_end_is_not_blocked_and_the_loop_goes_
 
 async def test_what_is_asked_of_a_child_that_has_ended_goes_nowhere(tmp_path: Path) -> None:
     child = Child(python(""), tmp_path)
-    await child.end()
+    assert await child.end() == 0
     child.process.ask()
     child.process.abort()
     child.process.kill()
+    assert child.ended.result() == 0
 
 
 async def test_a_program_that_does_not_exist_is_an_error(tmp_path: Path) -> None:

@@ -3,10 +3,13 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 assert sys.platform == "win32"
+
+import win32service
 
 from core import config
 from daemon.launch import Launch, supervised
@@ -79,9 +82,21 @@ def test_the_service_manager_starts_it_and_stops_it(file: Path) -> None:
     wait_until(lambda: state() == "absent", within_s=30)
 
 
-def test_a_failure_starts_it_again(file: Path) -> None:
+def test_a_failure_starts_it_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the service manager is told; not every one of them says it again when asked."""
+    told: dict[int, Any] = {}
+    change = win32service.ChangeServiceConfig2
+
+    def noted(service: Any, level: int, what: Any) -> None:
+        told[level] = what
+        change(service, level, what)
+
+    monkeypatch.setattr(win32service, "ChangeServiceConfig2", noted)
     register(file, account=None, password=None)
     try:
         configure()
     finally:
         uninstall()
+    actions = told[win32service.SERVICE_CONFIG_FAILURE_ACTIONS]["Actions"]
+    assert {action for action, _ in actions} == {win32service.SC_ACTION_RESTART}
+    assert told[win32service.SERVICE_CONFIG_FAILURE_ACTIONS_FLAG] is True
