@@ -251,6 +251,14 @@ def patient_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "TOTAL_TIMEOUT_S", 2 * PATIENCE_S)
 
 
+@pytest.fixture
+def patient_crowd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for the fleet's proxies; not where one of them is to keep silent."""
+    limits = client.CrowdClient.get.__kwdefaults__
+    monkeypatch.setitem(limits, "connect_s", PATIENCE_S)
+    monkeypatch.setitem(limits, "total_s", 2 * PATIENCE_S)
+
+
 @pytest_asyncio.fixture
 async def stage(
     practice_market: testing.PracticeMarket,

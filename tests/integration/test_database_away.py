@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from storage.engine import open_reader_engine
 from storage.prices import PriceRow, flush_prices
 from storage.universe import load_universe
 from storage.writer import Writer
+from tests.fix_ports import port_to_come
 from tests.fix_storage import NOON, OPENS_AT, Cluster, StillClock, running_cluster
 
 CLOCK = SystemClock()
@@ -63,11 +63,6 @@ def cluster() -> Iterator[Cluster]:
     """A cluster of this test's own, that it may end."""
     with running_cluster() as running:
         yield running
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
@@ -133,7 +128,7 @@ def test_a_network_that_swallows_everything_is_given_up_in_time(
     """The machine between still takes packets, so TCP itself notices nothing."""
     monkeypatch.setattr(engine_module, "ANSWER_MARGIN_S", -13.0)
     monkeypatch.setattr(engine_module, "CONNECT_TIMEOUT_S", 4)
-    folder, port = postgresql_url.rpartition("host=")[2], free_port()
+    folder, port = postgresql_url.rpartition("host=")[2], port_to_come()
     database = postgresql_url.split("@/")[1].split("?")[0]
     between = start_forwarder(port, f"{folder}/.s.PGSQL.5432")
     url = f"postgresql+psycopg://tickerd@127.0.0.1:{port}/{database}"
@@ -159,7 +154,7 @@ def test_a_network_cut_in_mid_transaction_leaves_no_half_of_it(
     postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_module, "ANSWER_MARGIN_S", -13.0)
-    folder, port = postgresql_url.rpartition("host=")[2], free_port()
+    folder, port = postgresql_url.rpartition("host=")[2], port_to_come()
     database = postgresql_url.split("@/")[1].split("?")[0]
     between = start_forwarder(port, f"{folder}/.s.PGSQL.5432")
     with open_writer(f"postgresql+psycopg://tickerd@127.0.0.1:{port}/{database}") as writer:

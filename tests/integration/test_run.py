@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import socket
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -25,6 +24,7 @@ from simulator.world.walk import Market
 from storage import schema_version
 from tests.fix_cli import family, running, tickerd
 from tests.fix_daemon import PATIENCE_S, is_alive, wait_until
+from tests.fix_ports import port_to_come
 
 
 def write_config(folder: Path, *, proxy: str, ca_file: Path) -> None:
@@ -114,8 +114,7 @@ def closed_market(folder: Path) -> tuple[PracticeServer, int]:
     traded = Market(listings.chosen(testing.SYMBOLS), calendar=calendar, seed=1, now=clock.utc_now())
     server = PracticeServer(traded, clock=clock)
     (folder / "ca.pem").write_bytes(server.authority.pem)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = port_to_come()
     write_config(folder, proxy=f"http://127.0.0.1:{port}", ca_file=folder / "ca.pem")
     return server, port
 

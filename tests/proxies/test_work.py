@@ -22,6 +22,8 @@ from storage.engine import open_reader_engine
 from storage.proxies import read_sources
 from tests.fix_proxies import added, settings_of
 
+pytestmark = pytest.mark.usefixtures("patient_crowd")
+
 PATIENCE_S = 60.0
 
 

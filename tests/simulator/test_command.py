@@ -13,6 +13,7 @@ import pytest
 
 from simulator import testing
 from simulator.testing import PracticeProcess
+from tests.fix_ports import deaf_port
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -126,9 +127,9 @@ def test_a_market_that_runs_is_ordered_by_its_control_port(practice_process: Pra
 
 
 def test_a_market_that_does_not_run_is_exit_3(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    ended = run(tmp_path, "--to", address, "--fault", "mute")
+    with deaf_port() as port:
+        address = f"127.0.0.1:{port}"
+        ended = run(tmp_path, "--to", address, "--fault", "mute")
 
     assert ended.returncode == 3
     assert f"{address}: no practice market answers" in ended.stderr

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,6 +23,7 @@ from scanners.prices.retries import Pace
 from simulator import testing
 from simulator.stream.wire import frame_of
 from tests.fix_clock import FakeClock
+from tests.fix_ports import deaf_port
 from tests.fix_scanners import ShiftedClock, changed, eventually
 from tests.fix_simulator import pricing_schema
 
@@ -253,14 +253,13 @@ async def test_refused_connections_are_tried_until_one_is_taken(
 async def test_a_port_where_nobody_listens_is_counted_as_refused(
     practice_market: testing.PracticeMarket, tmp_path: Path
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     nobody = copy(practice_market)
-    nobody.proxy_url = f"http://127.0.0.1:{port}"
-    async with listening(nobody, tmp_path) as ear:
-        await eventually(lambda: ear.connection.losses)
-        assert set(ear.connection.losses) == {"refused"}
-        assert "refused" in ear.failures[0]
+    with deaf_port() as port:
+        nobody.proxy_url = f"http://127.0.0.1:{port}"
+        async with listening(nobody, tmp_path) as ear:
+            await eventually(lambda: ear.connection.losses)
+            assert set(ear.connection.losses) == {"refused"}
+            assert "refused" in ear.failures[0]
 
 
 async def test_subscriptions_are_repeated_because_they_may_lapse(
