@@ -24,7 +24,7 @@ from core.config import ALIASES
 
 COMMAND = Path(sys.executable).with_name("tickerd")
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2  # linux/prctl.h, linux/capability.h
-PATIENCE_S = 100.0
+PATIENCE_S = 200.0
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
