@@ -10,8 +10,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import structlog
 
 from simulator import testing
+from simulator.command import main
 from simulator.testing import PracticeProcess
 from tests.fix_ports import deaf_port
 
@@ -39,14 +41,29 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["--to", "here"], "control: 'here' has no port"),
     ],
 )
-def test_bad_input_is_one_clear_line_and_exit_78(tmp_path: Path, arguments: list[str], reason: str) -> None:
-    ended = run(tmp_path, *arguments)
+def test_bad_input_is_one_clear_line_and_exit_78(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str
+) -> None:
+    (tmp_path / "tickers.txt").write_text("AAPL\n")
+    files = {"--ca-file": "ca.pem", "--ready-file": "ready.json", "--universe": "tickers.txt"}
+    given = [word for option, name in files.items() for word in (option, str(tmp_path / name))]
 
-    assert ended.returncode == 78
-    assert ended.stderr.startswith("tickerd: ")
-    assert reason in ended.stderr
-    assert ended.stderr.count("\n") == 1
-    assert ended.stdout == ""
+    code = main([*given, *arguments])
+    structlog.reset_defaults()
+
+    said = capsys.readouterr()
+    assert code == 78
+    assert said.err.startswith("tickerd: ")
+    assert reason in said.err
+    assert said.err.count("\n") == 1
+    assert said.out == ""
+
+
+def test_the_process_ends_with_the_exit_code_and_the_line(tmp_path: Path) -> None:
+    ended = run(tmp_path, "--fault", "moot")
+
+    assert (ended.returncode, ended.stdout) == (78, "")
+    assert ended.stderr.startswith("tickerd: --fault: 'moot' is no fault; known: answer, ")
 
 
 def test_a_port_in_use_is_exit_75(tmp_path: Path) -> None:
@@ -58,7 +75,7 @@ def test_a_port_in_use_is_exit_75(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_cleanly_within_two_seconds(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     with testing.process(tmp_path) as running:
         running.process.send_signal(number)
 
