@@ -38,8 +38,10 @@ run: $(SETUP)   ## keep the table fresh from live Yahoo, with ./config.toml
 demo: $(SETUP)  ## the same daemon against a practice market: no internet, any hour
 	@exec $(BIN)/tickerd demo
 
+# Each worker, and each of the hundreds of processes that the tests start, would compile every module anew where the
+# environment keeps Python from writing what it has compiled, as in many containers.
 test: $(DEV_SETUP) ## run every test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-windows: $(DEV_SETUP) ## supervisor, storage and a pass of each scanner with a real Windows Python, under Wine
 	$(BIN)/python tests/windows/run.py $(TESTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shlex
 import shutil
 import signal
@@ -10,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -237,15 +238,18 @@ def _begin_anew(folder: Path) -> None:
     shutil.rmtree(folder / "state", ignore_errors=True)
 
 
+QUIET_PORTS = range(10_000, 30_000)
+"""Below those that systems give to whoever connects somewhere: no such port is gone before the API listens on it."""
+
+
 def free_port(wanted: int = Api().port) -> int:
     """Return a port of this machine that nobody listens on, `wanted` if it may be."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    for port in (wanted, *random.sample(QUIET_PORTS, 100)):
+        with suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RetryLater("no port is free", where="127.0.0.1", right="try again")
 
 
 def _write_config(folder: Path, market: Mapping[str, Any], port: int, taken: str) -> Path:

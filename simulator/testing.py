@@ -26,8 +26,8 @@ from simulator.world.walk import Market
 SYMBOLS = ("AAPL", "MSFT", "QQQ", "F", "BRK-B", "ABBV", "SOHO", "SPY")
 ANY_PORT = ("127.0.0.1", 0)
 READY_POLL_S = 0.02
-READY_S = 10.0
-STOP_S = 5.0
+READY_S = 60.0
+STOP_S = 60.0
 ROOT = Path(__file__).parent.parent
 
 

@@ -26,6 +26,7 @@ from storage.writer import Writer
 
 COMMAND = Path(sys.executable).with_name("tickerd")
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2  # linux/prctl.h, linux/capability.h
+PATIENCE_S = 200.0
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
@@ -79,7 +80,7 @@ def tickerd(*arguments: str | Path, folder: Path, **environ: str) -> Ended:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         preexec_fn=obey_permissions,
     )
     return Ended(code=done.returncode, out=done.stdout, err=done.stderr)

@@ -1,18 +1,57 @@
-"""A clock that moves only when a test says so: `await clock.advance(3600)` wakes whoever slept that long."""
+"""Clocks for tests: one that moves only when a test says so, and one that a busy machine cannot hurry."""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
 import itertools
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
+from core.clock import SystemClock
 
 NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 """Monday, 12:00 in New York."""
 ROUNDS = 20
 """Turns of the loop that a woken task gets before time moves on: more than any chain of awaits in a test."""
+LONGEST_STEP_S = 0.05
+"""So much real time at most passes between two looks at an `UnhurriedClock`."""
+
+
+class UnhurriedClock:
+    """Real time from `now`, `speed` times as fast; while the machine has no time for the test, it all but stands.
+
+    Without that a limit of the product would be broken by whoever else uses the machine, at twenty times the speed
+    twenty times as soon. Who sleeps looks again and again, so that time passes; `monotonic_s`: None is the machine's.
+    A test may change `speed` on the way.
+    """
+
+    def __init__(self, now: datetime | None = None, *, monotonic_s: float | None = None, speed: float = 1.0) -> None:
+        self._clock, self.speed, self._lock = SystemClock(), speed, threading.Lock()
+        self._seen_s, self._passed_s = self._clock.monotonic_s(), 0.0
+        self._began = now or self._clock.utc_now()
+        self._began_s = self._seen_s if monotonic_s is None else monotonic_s
+
+    def monotonic_s(self) -> float:
+        return self._began_s + self._look()
+
+    def utc_now(self) -> datetime:
+        return self._began + timedelta(seconds=self._look())
+
+    async def sleep(self, duration_s: float) -> None:
+        end_s = self.monotonic_s() + duration_s
+        await self._clock.sleep(0)
+        while (left_s := end_s - self.monotonic_s()) > 0:
+            await self._clock.sleep(min(left_s / self.speed, LONGEST_STEP_S / 2))
+
+    def _look(self) -> float:
+        with self._lock:
+            now_s = self._clock.monotonic_s()
+            self._passed_s += min(now_s - self._seen_s, LONGEST_STEP_S) * self.speed
+            self._seen_s = now_s
+            return self._passed_s
 
 
 class FakeClock:

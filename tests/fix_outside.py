@@ -17,7 +17,7 @@ from tests.fix_simulator import QUERY_HOST, pricing_schema
 
 STREAMER = "streamer.finance.yahoo.com"
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 SILENCE_S = 0.1
 UPGRADE = f"""GET /?version=2 HTTP/1.1\r
 Host: {STREAMER}\r

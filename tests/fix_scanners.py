@@ -15,7 +15,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,12 @@ from core.settings import Settings
 from core.tasks import cancel_all, spawn
 from market.sessions import Session
 from market.universe import Listing
+from net import client
 from scanners.context import Context, Work, run_scanner
 from simulator import testing
 from storage.universe import load_universe
 from storage.writer import Writer
+from tests.fix_clock import UnhurriedClock
 
 ROOT = Path(__file__).parent.parent
 NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
@@ -45,30 +47,21 @@ MONDAY = Session(
 )
 QUICK: dict[str, dict[str, Any]] = {
     "network": {"start_requests_per_s": 1000.0, "max_requests_per_s": 1000.0},
-    "prices": {"symbols_per_connection": 3, "flush_interval_s": 0.05, "cycle_s": 60.0, "stall_timeout_s": 20.0},
-    "metrics": {"interval_s": 60.0, "cycle_deadline_s": 20.0},
+    "prices": {"symbols_per_connection": 3, "flush_interval_s": 0.05, "cycle_s": 60.0, "stall_timeout_s": 1000.0},
 }
 """Eight tickers are then three connections."""
+PATIENCE_S = 60.0
+"""What must come has come by then, however busy the machine: no test fails for being slow."""
 
 
-class ShiftedClock:
-    """Real time that began at `now` and runs `speed` times as fast."""
+class ShiftedClock(UnhurriedClock):
+    """Time that began at `now` and runs `speed` times as fast."""
 
     def __init__(self, now: datetime = NOON, *, speed: float = 1.0) -> None:
-        self._clock, self._now, self._speed = SystemClock(), now, speed
-        self._started_s = self._clock.monotonic_s()
-
-    def monotonic_s(self) -> float:
-        return 1000.0 + (self._clock.monotonic_s() - self._started_s) * self._speed
-
-    def utc_now(self) -> datetime:
-        return self._now + timedelta(seconds=self.monotonic_s() - 1000.0)
-
-    async def sleep(self, duration_s: float) -> None:
-        await self._clock.sleep(duration_s / self._speed)
+        super().__init__(now, monotonic_s=1000.0, speed=speed)
 
 
-async def eventually(true: Callable[[], Any], *, timeout_s: float = 10.0) -> Any:
+async def eventually(true: Callable[[], Any], *, timeout_s: float = PATIENCE_S) -> Any:
     """Return the first value of `true` that holds; AssertionError if none does in time."""
     clock = SystemClock()
     end_s = clock.monotonic_s() + timeout_s
@@ -125,7 +118,7 @@ class AtWork:
     context: Context
     task: asyncio.Task[int | None]
 
-    async def stop(self, *, within_s: float = 5.0) -> int | None:
+    async def stop(self, *, within_s: float = PATIENCE_S) -> int | None:
         """Ask it to stop; return its exit code or raise what it raised."""
         self.context.stop.set()
         return await asyncio.wait_for(asyncio.shield(self.task), within_s)
@@ -161,7 +154,7 @@ class Stage:
             yield AtWork(context=context, task=running)
         finally:
             context.stop.set()
-            await asyncio.wait([running], timeout=5)
+            await asyncio.wait([running], timeout=PATIENCE_S)
             await cancel_all([running])
 
     def writer(self, origin: Any = "practice") -> Writer:
@@ -251,14 +244,37 @@ def staged(
     )
 
 
-@pytest_asyncio.fixture
-async def stage(practice_market: testing.PracticeMarket, tmp_path: Path, sqlite_file: Path) -> AsyncIterator[Stage]:
-    """Eight tickers that trade in real time, day and night."""
-    yield staged(practice_market, tmp_path, sqlite_file, clock=SystemClock())
+@pytest.fixture
+def patient_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Yahoo is in this process: when that has no time, no answer is late."""
+    monkeypatch.setattr(client, "CONNECT_TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr(client, "TOTAL_TIMEOUT_S", 2 * PATIENCE_S)
+
+
+@pytest.fixture
+def patient_crowd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for the fleet's proxies; not where one of them is to keep silent."""
+    limits = client.CrowdClient.get.__kwdefaults__
+    monkeypatch.setitem(limits, "connect_s", PATIENCE_S)
+    monkeypatch.setitem(limits, "total_s", 2 * PATIENCE_S)
 
 
 @pytest_asyncio.fixture
-async def still_stage(still_market: testing.PracticeMarket, tmp_path: Path, sqlite_file: Path) -> AsyncIterator[Stage]:
+async def stage(
+    practice_market: testing.PracticeMarket,
+    market_clock: UnhurriedClock,
+    patient_client: None,
+    tmp_path: Path,
+    sqlite_file: Path,
+) -> AsyncIterator[Stage]:
+    """Eight tickers that trade in real time, day and night; the scanner has the market's clock."""
+    yield staged(practice_market, tmp_path, sqlite_file, clock=market_clock)
+
+
+@pytest_asyncio.fixture
+async def still_stage(
+    still_market: testing.PracticeMarket, patient_client: None, tmp_path: Path, sqlite_file: Path
+) -> AsyncIterator[Stage]:
     """The same at noon of a Monday: only `market.server.advance` moves a price. The scanner's own clock runs on."""
     yield staged(still_market, tmp_path, sqlite_file, clock=ShiftedClock(), calendar="XNYS")
 

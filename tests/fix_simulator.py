@@ -21,8 +21,10 @@ import pytest
 import pytest_asyncio
 
 from simulator import testing
+from tests.fix_clock import UnhurriedClock
 
 QUERY_HOST = "query1.finance.yahoo.com"
+PATIENCE_S = 60.0
 STREAM_URL = "wss://streamer.finance.yahoo.com/?version=2"
 NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 """Monday, 12:00 in New York."""
@@ -81,7 +83,7 @@ class YahooClient:
 
     def request(self, host: str, target: str, *, headers: dict[str, str] | None = None, method: str = "GET") -> Reply:
         connection = http.client.HTTPSConnection(
-            self._proxy.hostname or "", self._proxy.port, context=self._trust, timeout=10
+            self._proxy.hostname or "", self._proxy.port, context=self._trust, timeout=PATIENCE_S
         )
         connection.set_tunnel(host, 443)
         try:
@@ -106,10 +108,15 @@ class YahooClient:
         return self.request(QUERY_HOST, f"/v7/finance/quote?{query}")
 
 
+@pytest.fixture
+def market_clock() -> UnhurriedClock:
+    return UnhurriedClock()
+
+
 @pytest_asyncio.fixture
-async def practice_market(tmp_path: Path) -> AsyncIterator[testing.PracticeMarket]:
+async def practice_market(tmp_path: Path, market_clock: UnhurriedClock) -> AsyncIterator[testing.PracticeMarket]:
     """Eight tickers and BTC-USD, open at any hour, trading in real time."""
-    async with testing.running(tmp_path) as running:
+    async with testing.running(tmp_path, clock=market_clock) as running:
         yield running
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from core.clock import pause
-from tests.fix_daemon import ROOT, wait_until
+from tests.fix_daemon import PATIENCE_S, ROOT, wait_until
 
 SYSTEMD = Path("/lib/systemd/systemd")
 CGROUPS = (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
@@ -78,7 +78,12 @@ class Guest:
         become = [] if user == 0 else ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
         environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
         return subprocess.run(
-            [*enter, *become, *map(str, words)], env=environ, capture_output=True, text=True, check=False, timeout=60
+            [*enter, *become, *map(str, words)],
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_S,
         )
 
     def does(self, *words: str | Path) -> str:
@@ -153,7 +158,7 @@ def booted(folder: Path) -> Iterator[Guest]:
     finally:
         if init := _child_of(outer.pid):
             os.kill(init, signal.SIGKILL)  # and with it every process of the guest
-        outer.wait(10)
+        outer.wait(PATIENCE_S)
         _remove(cgroup)
 
 

@@ -114,7 +114,7 @@ def test_a_reader_who_left_ends_an_export_quietly(here: Run, sqlite_file: Path, 
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr is not None
-    assert (process.stderr.read(), process.wait(20)) == (b"", 0)
+    assert (process.stderr.read(), process.wait(60)) == (b"", 0)
     process.stderr.close()
 
 

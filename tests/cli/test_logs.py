@@ -128,7 +128,7 @@ def following(file: Path, monkeypatch: pytest.MonkeyPatch, *, last: int = 10) ->
         yield seen
     finally:
         ended.set()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import re
-import socket
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 from core.files import FileLock
 from simulator import testing
 from tests.fix_cli import COMMAND, clean_environ, tickerd
+from tests.fix_ports import deaf_port
 
 TICKERS = "AAPL\nMSFT\nBRK-B\nF\nSPY\n"
 
@@ -73,7 +73,7 @@ def on_a_terminal(*words: str, folder: Path) -> tuple[int, bytes, str]:
             pass
         assert process.stdout is not None
         out = process.stdout.read()
-        code = process.wait(20)
+        code = process.wait(60)
     os.close(leader)
     return code, out, seen.decode()
 
@@ -111,12 +111,9 @@ def test_json_is_one_document_on_standard_output(folder: Path) -> None:
 
 
 def test_an_upstream_that_does_not_answer_is_exit_69(folder: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    closed = f"http://127.0.0.1:{port}"
-
     for name, once in (("prices", ["--once"]), ("metrics", ["--once"]), ("daily", [])):
-        ended = tickerd("scanner", name, *once, folder=folder, TICKERD_NETWORK__PROXY=closed)
+        with deaf_port() as port:
+            ended = tickerd("scanner", name, *once, folder=folder, TICKERD_NETWORK__PROXY=f"http://127.0.0.1:{port}")
         assert (ended.code, ended.out) == (69, "")
         assert "Traceback" not in ended.err
         assert ended.err.splitlines()[-1].startswith("tickerd: ")

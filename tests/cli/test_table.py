@@ -137,7 +137,7 @@ def test_a_quote_has_every_column_and_each_groups_age(table: Run) -> None:
     assert ended.code == 0
     assert row.keys() == COLUMNS | AGES
     assert (row["current_price"], row["price_change"], row["price_change_percent"]) == (1309.5, -2.25, -0.17)
-    assert 90 <= row["price_age_s"] < 120
+    assert 90 <= row["price_age_s"] < 600
     assert (row["metrics_age_s"], row["daily_age_s"]) == (None, None)
     assert all(TIME.fullmatch(text) for text in times_in(row))
     assert TIME.fullmatch(row["price_updated_at"])
@@ -214,7 +214,7 @@ def test_coverage_has_counts_and_ages_of_each_group(table: Run) -> None:
         assert counts["age_s"].keys() == {"p50", "p90", "p99", "max"}
     price, metrics = document["groups"]["price"], document["groups"]["metrics"]
     assert {key: price[key] for key in COUNTS} == {"fresh": 1, "unchanged": 0, "no_trade": 0, "unknown": 2, "total": 3}
-    assert 90 <= price["age_s"]["max"] < 120
+    assert 90 <= price["age_s"]["max"] < 600
     assert (metrics["unknown"], metrics["age_s"]["p50"]) == (3, None)
 
 

@@ -114,7 +114,7 @@ def test_changes_come_as_they_are_committed_and_ctrl_c_ends_it_quietly(
             seq = flush(table, "A", price_usd)
             assert tail.line() == {"seq": seq, "ticker": "A", "current_price": price_usd}
         tail.process.send_signal(signal.SIGINT)
-        out, err = tail.process.communicate(timeout=20)
+        out, err = tail.process.communicate(timeout=60)
     assert (tail.process.returncode, out, err) == (0, "", "")
 
 
@@ -124,7 +124,7 @@ def test_a_reader_who_left_ends_it_quietly(table: Writer, database_url: str, tmp
         assert tail.process.stdout is not None
         tail.process.stdout.close()
         flush(table, "A", 1.5)
-        assert tail.process.wait(20) == 0
+        assert tail.process.wait(60) == 0
         assert tail.process.stderr is not None
         assert tail.process.stderr.read() == ""
 

@@ -39,16 +39,20 @@ async def test_without_a_ring_the_time_ends_the_waiting(tmp_path: Path) -> None:
     bell, clock = Bell(tmp_path / "bell"), FakeClock()
     bell.hang()
     waiting = asyncio.ensure_future(bell.heard(bell.rings, within_s=5, clock=clock))
-    await clock.advance(5)
-    await waiting
+    await clock.advance(4.9)
+    assert not waiting.done()
+    await clock.advance(0.1)
+    assert waiting.done()
     bell.take_down()
 
 
 async def test_a_bell_that_does_not_hang_only_waits(tmp_path: Path) -> None:
     bell, clock = Bell(tmp_path / "bell"), FakeClock()
     waiting = asyncio.ensure_future(bell.heard(0, within_s=5, clock=clock))
-    await clock.advance(5)
-    await waiting
+    await clock.advance(4.9)
+    assert not waiting.done()
+    await clock.advance(0.1)
+    assert waiting.done()
 
 
 async def test_nobody_need_listen_and_nobody_else_may_ring(tmp_path: Path) -> None:

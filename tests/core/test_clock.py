@@ -1,3 +1,4 @@
+import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -5,6 +6,9 @@ import pytest
 from core.clock import SystemClock, pause, utc_text
 from core.tasks import spawn
 from tests.fix_clock import NOON, FakeClock
+
+CLOCK_STEP_S = 0.02
+"""The coarsest that a system tells the time."""
 
 
 def test_the_text_of_a_time_has_milliseconds_and_a_z() -> None:
@@ -30,8 +34,20 @@ def test_the_system_clock_is_aware_and_its_monotonic_seconds_grow() -> None:
 
 @pytest.mark.parametrize("duration_s", [0.0, -5.0, 0.001])
 async def test_the_system_clock_sleeps_and_a_past_deadline_only_yields(duration_s: float) -> None:
-    await SystemClock().sleep(duration_s)
-    pause(min(duration_s, 0.0))
+    clock, others = SystemClock(), list[str]()
+    asyncio.get_running_loop().call_soon(others.append, "ran")
+    began_s = clock.monotonic_s()
+    await clock.sleep(duration_s)
+    assert others == ["ran"]
+    assert clock.monotonic_s() - began_s >= max(0.0, duration_s) - CLOCK_STEP_S
+
+
+def test_a_pause_is_as_long_as_told_and_one_that_is_over_none() -> None:
+    clock = SystemClock()
+    began_s = clock.monotonic_s()
+    pause(-5.0)
+    pause(0.01)
+    assert clock.monotonic_s() - began_s >= 0.01 - CLOCK_STEP_S
 
 
 async def test_sleepers_of_the_fake_clock_wake_in_order_each_at_its_own_time() -> None:

@@ -214,7 +214,7 @@ def test_threads_that_share_one_lock_object_exclude_each_other(tmp_path: Path) -
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert len(most) == 800
     assert max(most) == 1
     assert lock.try_acquire()

@@ -234,7 +234,7 @@ def test_a_reader_who_does_not_read_holds_nobody_up_and_what_finds_no_room_is_co
 def test_a_process_ends_although_nobody_reads_its_last_lines() -> None:
     reader, writer = full_pipe()
     child = in_a_process("logs.get_logger('x').info('a'); sys.exit(5)", stderr=writer)
-    child.communicate(timeout=5)
+    child.communicate(timeout=60)
     assert child.returncode == 5
     os.close(reader)
     os.close(writer)

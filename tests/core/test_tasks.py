@@ -62,5 +62,12 @@ async def test_cancelling_waits_for_the_last_words_of_each_task() -> None:
     assert [str(error) for error in told] == ["while ending"]
 
 
-async def test_nothing_to_cancel_is_fine() -> None:
+async def test_nothing_to_cancel_and_what_has_ended_already_are_fine() -> None:
+    async def work() -> int:
+        return 5
+
+    ended = asyncio.ensure_future(work())
+    await ended
     await cancel_all([])
+    await cancel_all([ended])
+    assert (ended.cancelled(), ended.result()) == (False, 5)

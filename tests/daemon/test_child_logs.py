@@ -3,8 +3,6 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
-import shutil
-import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -213,20 +211,9 @@ def test_a_full_disk_is_told_blocks_no_child_and_is_used_again_when_there_is_roo
 
 
 async def test_a_flood_holds_up_neither_the_loop_nor_grows_in_memory(tmp_path: Path) -> None:
-    """Least of three rounds: another program may hold up this machine, but not each time."""
-    lags_ms, flood_mb_s = [], []
-    for number in range(3):
-        lag_ms, mb_s = await flooded_for(0.5, tmp_path / str(number))
-        lags_ms.append(lag_ms)
-        flood_mb_s.append(mb_s)
-    assert min(lags_ms) < 50, lags_ms
-    assert statistics.median(flood_mb_s) > 100  # or it was no flood
-
-
-async def flooded_for(duration_s: float, folder: Path) -> tuple[float, float]:
-    """Return the longest that the loop was late in milliseconds, and what came in a second in MB."""
-    came = 0
-    log, clock = ChildLog(folder, "prices", max_mb=5, keep=2), SystemClock()
+    """The loop has its turn after each read, however much there is; no machine needs to be quick for that."""
+    came, clock, folder = 0, SystemClock(), tmp_path / "logs"
+    log = ChildLog(folder, "prices", max_mb=5, keep=2)
     over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def taken(chunk: bytes) -> None:
@@ -238,16 +225,17 @@ async def flooded_for(duration_s: float, folder: Path) -> tuple[float, float]:
     process = Process(command, on_exit=over.set_result, on_output=taken)
     while not came:
         await clock.sleep(0.001)
-    began_s, began_kb, lag_s = clock.monotonic_s(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, 0.0
-    while (now_s := clock.monotonic_s()) < began_s + duration_s:
-        await clock.sleep(0.005)
-        lag_s = max(lag_s, clock.monotonic_s() - now_s - 0.005)
+    began_s, began_kb = clock.monotonic_s(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    first, turns = came, 0
+    while came < 100_000_000:
+        await clock.sleep(0)
+        turns += 1
+    assert turns >= (came - first) // 65_536  # what is read at once
     process.kill()
     await over
     log.close()
     on_disk = sum(file.stat().st_size for file in folder.iterdir())
-    assert on_disk <= child_logs.BURST_BYTES + 2 * child_logs.RATE_BYTES_S
+    lasted_s = clock.monotonic_s() - began_s
+    assert on_disk <= child_logs.BURST_BYTES + (lasted_s + 1) * child_logs.RATE_BYTES_S
     assert log.dropped_bytes + on_disk == pytest.approx(came, rel=0.01)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - began_kb < 8_192
-    shutil.rmtree(folder)
-    return lag_s * 1000, came / 1e6 / duration_s

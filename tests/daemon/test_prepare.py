@@ -40,20 +40,25 @@ async def test_a_database_that_is_away_is_tried_again_until_the_end(tmp_path: Pa
     while len(attempts) < 3:
         await SystemClock().sleep(0.01)
     stop.set()
-    assert await asyncio.wait_for(running, 10) is None
+    assert await asyncio.wait_for(running, 60) is None
     assert attempts[2] == Attempt(returncode=75, said="tickerd: database: connection refused; start it")
 
 
 async def test_a_stop_ends_a_try_that_is_under_way(tmp_path: Path) -> None:
     stop = asyncio.Event()
-    running = asyncio.ensure_future(preparation("stub_beats", tmp_path, []).run(stop))
+    attempts: list[Attempt] = []
+    running = asyncio.ensure_future(preparation("stub_beats", tmp_path, attempts).run(stop))
     await SystemClock().sleep(0.1)
+    assert not running.done()
     stop.set()
-    assert await asyncio.wait_for(running, 10) is None
+    assert await asyncio.wait_for(running, 60) is None
+    assert attempts == []
 
 
 async def test_a_wait_ends_when_the_time_is_over_or_the_stop_comes() -> None:
-    stop = asyncio.Event()
-    await asyncio.wait_for(wait(stop, 0.01), 5)
+    stop, clock = asyncio.Event(), SystemClock()
+    began_s = clock.monotonic_s()
+    await wait(stop, 0.05)
+    assert clock.monotonic_s() - began_s > 0.04
     stop.set()
-    await asyncio.wait_for(wait(stop, 3600), 5)
+    await asyncio.wait_for(wait(stop, 3600), 60)

@@ -15,7 +15,7 @@ import pytest
 
 from core.clock import SystemClock
 from daemon.launch import Launch, launch
-from daemon.process import SPARE_DESCRIPTORS, Process, StillHeld, _locked
+from daemon.process import READ_BYTES, SPARE_DESCRIPTORS, Process, StillHeld, _locked
 from tests.fix_daemon import is_alive, stub_environ
 
 CLOCK = SystemClock()
@@ -38,7 +38,7 @@ class Child:
             await CLOCK.sleep(0.01)
 
     async def end(self) -> int:
-        return await asyncio.wait_for(self.ended, 10)
+        return await asyncio.wait_for(self.ended, 60)
 
 
 def python(code: str) -> list[str]:
@@ -57,13 +57,11 @@ async def test_a_signal_is_a_negative_code(tmp_path: Path) -> None:
 
 
 async def test_an_exit_is_seen_although_a_grandchild_holds_the_pipe_and_the_grandchild_is_ended(tmp_path: Path) -> None:
-    code = "import subprocess; print(subprocess.Popen(['sleep', '60']).pid, flush=True)"
+    code = "import subprocess; print(subprocess.Popen(['sleep', '600']).pid, flush=True)"
     child = Child(python(code), tmp_path)
-    before_s = CLOCK.monotonic_s()
     assert await child.end() == 0
-    assert CLOCK.monotonic_s() - before_s < 1
     grandchild = int(child.output)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while is_alive(grandchild):
             await CLOCK.sleep(0.01)
 
@@ -93,19 +91,26 @@ async def test_a_hung_child_writes_its_stacks_before_it_dies(tmp_path: Path) -> 
 
 async def test_a_child_that_writes_without_end_is_not_blocked_and_the_loop_goes_on(tmp_path: Path) -> None:
     child = Child(python("import os\nfor _ in range(500): os.write(1, b'x' * 65536)"), tmp_path)
-    longest_s, last_s = 0.0, CLOCK.monotonic_s()
+    turns = 0
     while not child.ended.done():
-        await CLOCK.sleep(0.001)
-        longest_s, last_s = max(longest_s, CLOCK.monotonic_s() - last_s), CLOCK.monotonic_s()
+        await CLOCK.sleep(0)
+        turns += 1
     assert len(child.output) == 500 * 65536
-    assert longest_s < 1.0
+    assert turns >= 500 * 65536 // READ_BYTES  # one read a turn of the loop, however much there is
 
 
-async def test_signals_to_a_child_that_has_ended_go_nowhere(tmp_path: Path) -> None:
+async def test_signals_to_a_child_that_has_ended_go_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its number may be another's by now."""
     child = Child(python(""), tmp_path)
     await child.end()
+    sent: list[tuple[int, int]] = []
+    for name in ("kill", "killpg"):
+        monkeypatch.setattr(os, name, lambda pid, number: sent.append((pid, number)))
+    child.process.ask()
     child.process.terminate()
+    child.process.abort()
     child.process.kill()
+    assert sent == []
 
 
 async def test_a_program_that_does_not_exist_is_an_error_and_leaves_no_descriptor(tmp_path: Path) -> None:
@@ -160,9 +165,9 @@ async def test_whoever_descends_from_a_child_is_ended_with_it_and_counted(tmp_pa
     family = process.look()
     assert {process.pid, in_group, in_session} <= set(family)
     os.kill(process.pid, signal.SIGKILL)
-    assert await asyncio.wait_for(ended, 5) == -signal.SIGKILL
+    assert await asyncio.wait_for(ended, 60) == -signal.SIGKILL
     assert process.survivors >= 2
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while is_alive(in_group) or is_alive(in_session):
             await CLOCK.sleep(0.01)
     os.kill(orphan, signal.SIGKILL)  # given to PID 1: only a subreaper keeps sight of it
@@ -270,5 +275,5 @@ async def test_a_child_finds_the_packages_from_any_folder(tmp_path: Path) -> Non
 
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     Process(start, on_exit=ended.set_result, on_output=add)
-    assert await asyncio.wait_for(ended, 10) == 1
+    assert await asyncio.wait_for(ended, 60) == 1
     assert b"RuntimeError: no luck" in said

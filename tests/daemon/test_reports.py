@@ -46,5 +46,8 @@ def test_a_long_status_is_cut() -> None:
 
 @given(st.binary(max_size=200))
 def test_no_datagram_can_harm_the_reader(datagram: bytes) -> None:
-    read_report(datagram)
-    read_report(b"X_FACTS=" + datagram + b"\nX_DATA_AT=" + datagram)
+    fields = {"X_DATA_AT", "X_PROGRESS", "X_COVERAGE", "X_FACTS"}
+    assert set(read_report(datagram)[1]) <= fields
+    report, bad = read_report(b"X_FACTS=" + datagram + b"\nX_DATA_AT=" + datagram)
+    assert set(bad) <= fields
+    assert (report.facts is None, report.data_at is None) >= ("X_FACTS" in bad, "X_DATA_AT" in bad)

@@ -45,7 +45,7 @@ async def test_a_child_that_does_nothing_but_compute_is_told_apart_from_one_that
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        "import time\nwhile time.process_time() < 0.2: pass\nprint('spent', flush=True)\ninput()",
+        "import time\ninput()\nwhile time.process_time() < 0.2: pass\nprint('spent', flush=True)\ninput()",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -53,6 +53,7 @@ async def test_a_child_that_does_nothing_but_compute_is_told_apart_from_one_that
     assert child.stdin is not None
     meter, family = Meter(), {child.pid: [child.pid]}
     meter.read(family, now_s=10.0)
+    child.stdin.write(b"\n")
     await child.stdout.readline()
     busy = meter.read(family, now_s=10.1)[child.pid]
     idle = meter.read(family, now_s=15.1)[child.pid]

@@ -3,10 +3,13 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 assert sys.platform == "win32"
+
+import win32service
 
 from core import config
 from daemon.launch import Launch, supervised
@@ -39,7 +42,7 @@ def launched(folder: Path, stub: str) -> Launch:
 
 async def test_the_service_ends_when_its_orchestrator_does_with_its_exit_code(file: Path) -> None:
     loaded = config.load(str(file), {}, file.parent)
-    code = await asyncio.wait_for(host(launched(file.parent, "stub_crashes"), loaded, asyncio.Event()), 30)
+    code = await asyncio.wait_for(host(launched(file.parent, "stub_crashes"), loaded, asyncio.Event()), 60)
     assert code != 0
     assert (file.parent / "logs" / "service.jsonl").read_text(encoding="utf-8")
 
@@ -50,7 +53,7 @@ async def test_a_stop_asks_the_orchestrator_and_waits_for_it(file: Path) -> None
     hosting = asyncio.ensure_future(host(launched(file.parent, "says_up"), loaded, stop))
     await eventually(lambda: log.exists() and "up" in log.read_text(encoding="utf-8"), timeout_s=60)
     stop.set()
-    assert await asyncio.wait_for(hosting, 30) == 0
+    assert await asyncio.wait_for(hosting, 60) == 0
     assert "flushed" in log.read_text(encoding="utf-8")
 
 
@@ -79,9 +82,21 @@ def test_the_service_manager_starts_it_and_stops_it(file: Path) -> None:
     wait_until(lambda: state() == "absent", within_s=30)
 
 
-def test_a_failure_starts_it_again(file: Path) -> None:
+def test_a_failure_starts_it_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the service manager is told; not every one of them says it again when asked."""
+    told: dict[int, Any] = {}
+    change = win32service.ChangeServiceConfig2
+
+    def noted(service: Any, level: int, what: Any) -> None:
+        told[level] = what
+        change(service, level, what)
+
+    monkeypatch.setattr(win32service, "ChangeServiceConfig2", noted)
     register(file, account=None, password=None)
     try:
         configure()
     finally:
         uninstall()
+    actions = told[win32service.SERVICE_CONFIG_FAILURE_ACTIONS]["Actions"]
+    assert {action for action, _ in actions} == {win32service.SC_ACTION_RESTART}
+    assert told[win32service.SERVICE_CONFIG_FAILURE_ACTIONS_FLAG] is True

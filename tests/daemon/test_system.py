@@ -23,7 +23,7 @@ async def test_a_child_is_started_and_heard_by_the_means_of_this_system(tmp_path
     (tmp_path / "none").write_text("{}", encoding="utf-8")
     beats = Beats(is_child=lambda _pid: True, on_report=report)
     child = supervise(started, beats, on_exit=ended.set_result, on_output=lambda _chunk: None, lock=tmp_path / "l")
-    assert await asyncio.wait_for(beaten, 20) == child.pid
+    assert await asyncio.wait_for(beaten, 60) == child.pid
     child.ask()
-    assert await asyncio.wait_for(ended, 20) == 0
+    assert await asyncio.wait_for(ended, 60) == 0
     beats.close()

@@ -251,7 +251,7 @@ async def _raw(member: Member, said: bytes) -> bytes:
     writer.write(said)
     writer.write_eof()
     try:
-        return await asyncio.wait_for(reader.read(), 5)
+        return await asyncio.wait_for(reader.read(), 60)
     except ConnectionResetError:
         return b""
     finally:

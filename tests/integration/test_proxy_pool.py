@@ -61,7 +61,7 @@ def test_a_daemon_with_lists_keeps_a_pool_and_its_file(practice_process: Practic
         (mine,) = [each for each in status(tmp_path)["processes"] if each["name"] == "proxies"]
         assert (mine["state"], mine["restarts"]) == ("running", 0)
         popen.send_signal(signal.SIGTERM)
-        assert popen.wait(30) == 0
+        assert popen.wait(60) == 0
         assert family(popen.pid) == []
     assert len(file.read_text().splitlines()) == 3
     shown = json.loads(tickerd("proxies", "list", "--json", folder=tmp_path).out)

@@ -140,7 +140,7 @@ async def test_rule_6_who_says_nothing_or_drips_is_left_within_the_budget(practi
         "timeout",
         "reset",
     ]
-    assert clock.monotonic_s() - began_s < 10.0
+    assert clock.monotonic_s() - began_s < 60.0
 
 
 async def test_rule_7_an_address_that_is_refused_is_not_connected_to_even_late(practice_market: PracticeMarket) -> None:
@@ -179,6 +179,7 @@ async def test_rule_9_the_exit_is_learned_over_tls_and_is_not_our_own(
         assert (await tools.promoter.ask(mine, taken=set())).cause == "own_exit"
 
 
+@pytest.mark.usefixtures("patient_crowd")
 async def test_rule_10_only_the_asked_tickers_plausible_numbers_are_a_good_answer(
     practice_market: PracticeMarket,
 ) -> None:
@@ -195,6 +196,7 @@ async def test_rule_10_only_the_asked_tickers_plausible_numbers_are_a_good_answe
         practice_market.clear(number=number)
 
 
+@pytest.mark.usefixtures("patient_crowd")
 async def test_rule_11_each_outcome_belongs_to_the_proxy_that_it_came_from(practice_market: PracticeMarket) -> None:
     expected = {"good": "ok", "captcha": "captcha", "limited": "yahoo_limit", "forbidden": "connect_denied"}
     fleet = {added(practice_market, kind): kind for _ in range(15) for kind in expected}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import socket
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -24,7 +23,8 @@ from simulator.world import listings
 from simulator.world.walk import Market
 from storage import schema_version
 from tests.fix_cli import family, running, tickerd
-from tests.fix_daemon import is_alive, wait_until
+from tests.fix_daemon import PATIENCE_S, is_alive, wait_until
+from tests.fix_ports import port_to_come
 
 
 def write_config(folder: Path, *, proxy: str, ca_file: Path) -> None:
@@ -51,11 +51,11 @@ def write_config(folder: Path, *, proxy: str, ca_file: Path) -> None:
 def status(folder: Path) -> dict[str, Any]:
     """Return the status; empty while nobody answers."""
     with suppress(NotRunning):
-        return client.ask(folder / ".tickerd", {"command": "status"})
+        return client.ask(folder / ".tickerd", {"command": "status"}, timeout_s=PATIENCE_S)
     return {}
 
 
-def reached(folder: Path, wanted: Callable[[dict[str, Any]], Any], *, within_s: float = 30.0) -> dict[str, Any]:
+def reached(folder: Path, wanted: Callable[[dict[str, Any]], Any], *, within_s: float = PATIENCE_S) -> dict[str, Any]:
     """Wait until the status document is as wanted."""
     found: dict[str, Any] = {}
 
@@ -94,7 +94,7 @@ def test_one_copy_runs_and_the_kill_of_the_orchestrator_leaves_nobody_behind(tmp
             children = [each.pid for each in family(first.pid)]
             assert len(children) >= 3
             first.kill()
-            wait_until(lambda: not any(map(is_alive, children)), within_s=3)
+            wait_until(lambda: not any(map(is_alive, children)), within_s=60)
 
         assert tickerd("status", folder=tmp_path).code == 3
         with running("run", folder=tmp_path, output=tmp_path / "said") as third:
@@ -102,7 +102,7 @@ def test_one_copy_runs_and_the_kill_of_the_orchestrator_leaves_nobody_behind(tmp
             wait_until(lambda: priced(tmp_path) == len(testing.SYMBOLS))
             children = [each.pid for each in family(third.pid)]
             third.send_signal(signal.SIGTERM)
-            assert third.wait(10) == 0
+            assert third.wait(60) == 0
             assert not any(map(is_alive, children))
     assert "Traceback" not in logs_of(tmp_path) + (tmp_path / "said").read_text()
 
@@ -114,8 +114,7 @@ def closed_market(folder: Path) -> tuple[PracticeServer, int]:
     traded = Market(listings.chosen(testing.SYMBOLS), calendar=calendar, seed=1, now=clock.utc_now())
     server = PracticeServer(traded, clock=clock)
     (folder / "ca.pem").write_bytes(server.authority.pem)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = port_to_come()
     write_config(folder, proxy=f"http://127.0.0.1:{port}", ca_file=folder / "ca.pem")
     return server, port
 
@@ -143,7 +142,7 @@ async def test_an_upstream_that_is_away_is_waited_for_and_said_since_when(tmp_pa
             await asyncio.to_thread(wait_until, lambda: priced(tmp_path) == len(testing.SYMBOLS))
             assert all(each["restarts"] == 0 for each in healed["processes"])
             daemon.send_signal(signal.SIGINT)
-            assert await asyncio.to_thread(daemon.wait, 10) == 0
+            assert await asyncio.to_thread(daemon.wait, 60) == 0
         finally:
             await server.stop()
     assert failures == []
@@ -168,7 +167,7 @@ def test_a_database_that_another_program_locks_is_waited_for_and_not_touched(tmp
             other.execute("ROLLBACK")
             reached(tmp_path, lambda document: document["database"]["reachable"])
             daemon.send_signal(signal.SIGINT)
-            assert daemon.wait(10) == 0
+            assert daemon.wait(60) == 0
 
 
 def test_a_database_of_the_other_market_is_said_and_its_prices_are_not_touched(tmp_path: Path) -> None:
@@ -192,7 +191,7 @@ def test_a_database_of_the_other_market_is_said_and_its_prices_are_not_touched(t
             reached(tmp_path, refused)
             assert tickerd("status", folder=tmp_path).code == 1
             daemon.send_signal(signal.SIGINT)
-            assert daemon.wait(10) == 0
+            assert daemon.wait(60) == 0
         assert priced(tmp_path) == 0
         with closing(sqlite3.connect(file)) as connection:
             assert connection.execute("SELECT value FROM app_meta WHERE key = 'origin'").fetchall() == [("live",)]

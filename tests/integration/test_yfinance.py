@@ -69,7 +69,7 @@ async def yfinance(market: testing.PracticeMarket, what: str, *symbols: str) -> 
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await asyncio.wait_for(process.communicate(), 90)
+    out, err = await asyncio.wait_for(process.communicate(), 250)
     assert process.returncode == 0, err.decode()
     return json.loads(out)
 

@@ -74,7 +74,7 @@ async def stream(symbols: list[str], count: int) -> list[dict[str, Any]]:
     async with yf.AsyncWebSocket(verbose=False) as socket:
         await socket.subscribe(symbols)
         listening = asyncio.ensure_future(socket.listen(handle))
-        await asyncio.wait_for(enough.wait(), 30)
+        await asyncio.wait_for(enough.wait(), 60)
         listening.cancel()
     return messages
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from core.clock import SystemClock
 from core.progress import Progress
 from proxies import pool, states
@@ -16,6 +18,8 @@ from simulator.testing import PracticeMarket
 from storage.engine import open_reader_engine
 from storage.writer import Writer
 from tests.fix_proxies import added, settings_of, tools_of
+
+pytestmark = pytest.mark.usefixtures("patient_crowd")
 
 NOW = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 

@@ -141,7 +141,7 @@ def test_a_process_killed_while_it_records_leaves_whole_records_and_those_that_i
     assert process.stdout is not None
     told = [int(process.stdout.readline()) for _ in range(3)]
     process.kill()
-    rest, _ = process.communicate(timeout=30)
+    rest, _ = process.communicate(timeout=60)
     told += [int(line) for line in rest.splitlines()]
     reader = open_reader_engine(database_url, service="test")
     counts = {member.ok for member in pool.load(reader)}

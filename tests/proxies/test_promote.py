@@ -9,6 +9,8 @@ from proxies.promote import echoed
 from simulator.testing import PracticeMarket
 from tests.fix_proxies import added, tools_of
 
+pytestmark = pytest.mark.usefixtures("patient_crowd")
+
 
 async def test_gold_has_its_exit_and_a_cookie_and_crumb_that_yahoo_takes(
     practice_market: PracticeMarket, tmp_path: Path

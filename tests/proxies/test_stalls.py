@@ -34,12 +34,17 @@ def test_what_is_late_adds_up_and_so_does_the_stall_that_goes_on() -> None:
 
 
 async def test_the_loop_looks_by_itself() -> None:
-    looked = asyncio.Event()
+    looks, twice = list[float](), asyncio.Event()
+    hand = Hand()
 
     class Seen(Stalls):
         def look(self) -> None:
             super().look()
-            looked.set()
+            looks.append(self.total_s)
+            hand.now_s += 1.1  # nobody looks for so long
+            if len(looks) == 2:
+                twice.set()
 
-    with Seen(Hand()).watched():
-        await looked.wait()
+    with Seen(hand).watched():
+        await asyncio.wait_for(twice.wait(), 60)
+    assert [round(total_s, 6) for total_s in looks] == [0.0, 1.0]

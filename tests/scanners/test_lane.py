@@ -77,14 +77,16 @@ async def test_requests_refused_together_slow_the_lane_down_once(still_stage: St
 
 
 async def test_a_slot_given_before_a_refusal_is_not_used_in_the_rest_after_it(still_stage: Stage) -> None:
-    context = still_stage.context("metrics", network={"max_requests_per_s": 20.0, "start_requests_per_s": 20.0})
+    context = still_stage.context("metrics", network={"max_requests_per_s": 5.0, "start_requests_per_s": 5.0})
     async with lane_of(context) as lane:
         await lane.quotes(["AAPL"])
         still_stage.market.server.answer_status(QUOTE, 429)
         asking = [asyncio.ensure_future(lane.quotes(["AAPL"])) for _ in range(8)]
-        done, resting = await asyncio.wait(asking, timeout=0.8)
+        await asyncio.wait(asking, return_when=asyncio.FIRST_EXCEPTION)
+        sent = lane.requests
+        done, resting = await asyncio.wait(asking, timeout=0.5)
         await cancel_all([*resting])
-        assert lane.requests < 3 + 8
+        assert lane.requests == sent
     assert len([task for task in done if task.exception()]) == 1
 
 
@@ -194,7 +196,7 @@ async def test_a_stop_ends_the_wait_for_a_slot(still_stage: Stage) -> None:
         asking = asyncio.ensure_future(lane.quotes(["AAPL"]))
         context.stop.set()
         with pytest.raises(Stopped):
-            await asyncio.wait_for(asking, 2)
+            await asyncio.wait_for(asking, 60)
 
 
 async def test_a_patient_lane_asks_only_when_nobody_else_does_and_costs_the_others_nothing(still_stage: Stage) -> None:
@@ -264,7 +266,7 @@ async def test_a_stop_ends_the_patience(still_stage: Stage) -> None:
         asking = asyncio.ensure_future(lane.quotes(["AAPL"]))
         context.stop.set()
         with pytest.raises(Stopped):
-            await asyncio.wait_for(asking, 2)
+            await asyncio.wait_for(asking, 60)
 
 
 async def test_other_endpoints_take_a_slot_each_and_a_crumb_only_where_they_need_one(still_stage: Stage) -> None:

@@ -43,11 +43,11 @@ async def test_the_price_scanner_beats_with_data_and_coverage_and_flushes_at_sig
     stage: Stage, supervisor: Supervisor
 ) -> None:
     with started(stage, "prices", supervisor) as child:
-        await eventually(lambda: supervisor.values("READY"), timeout_s=20)
-        await eventually(stage.priced, timeout_s=20)
+        await eventually(lambda: supervisor.values("READY"), timeout_s=60)
+        await eventually(stage.priced, timeout_s=60)
         await eventually(lambda: supervisor.values("X_DATA_AT") and supervisor.values("X_COVERAGE"))
         child.send_signal(signal.SIGTERM)
-        assert await ended(child, within_s=2.0) == 0
+        assert await ended(child, within_s=60) == 0
         said = errors_of(child)
     coverage = json.loads(supervisor.values("X_COVERAGE")[-1])["price"]
     assert coverage["total"] == 8
@@ -60,17 +60,17 @@ async def test_the_metrics_scanner_beats_with_data_and_coverage_and_ends_at_sigt
     stage: Stage, supervisor: Supervisor
 ) -> None:
     with started(stage, "metrics", supervisor) as child:
-        await eventually(lambda: stage.coverage("metrics"), timeout_s=20)
+        await eventually(lambda: stage.coverage("metrics"), timeout_s=60)
         await eventually(lambda: supervisor.values("X_DATA_AT") and supervisor.values("X_COVERAGE"))
         child.send_signal(signal.SIGTERM)
-        assert await ended(child, within_s=2.0) == 0
+        assert await ended(child, within_s=60) == 0
         assert "Traceback" not in errors_of(child)
     assert json.loads(supervisor.values("X_COVERAGE")[-1])["metrics"]["fresh"] == 8
 
 
 async def test_the_daily_scanner_ends_by_itself(stage: Stage, supervisor: Supervisor) -> None:
     with started(stage, "daily", supervisor) as child:
-        assert await ended(child, within_s=20.0) == 0
+        assert await ended(child, within_s=60) == 0
     assert [run["status"] for run in stage.runs("daily")] == ["complete"]
 
 
@@ -83,9 +83,9 @@ async def test_a_supervised_scanner_outlives_an_upstream_that_is_away_without_a_
             lambda: any('"upstream":"unreachable"' in facts for facts in supervisor.values("X_FACTS")), timeout_s=20
         )
         stage.market.faults.refuse_connections = False
-        await eventually(stage.priced, timeout_s=20)
+        await eventually(stage.priced, timeout_s=60)
         child.send_signal(signal.SIGTERM)
-        assert await ended(child, within_s=2.0) == 0
+        assert await ended(child, within_s=60) == 0
         assert "Traceback" not in errors_of(child)
 
 
@@ -95,7 +95,7 @@ async def test_other_data_in_the_database_end_the_process_with_78_and_one_line(
     with stage.writer("live") as writer:
         writer.run(lambda tx: tx.wrote(0), source="test")
     with started(stage, "prices", supervisor) as child:
-        assert await ended(child, within_s=20.0) == 78
+        assert await ended(child, within_s=60) == 78
         last = errors_of(child).splitlines()[-1]
     assert last.startswith("tickerd: ")
     assert "holds live data" in last

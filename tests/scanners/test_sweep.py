@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.clock import SystemClock
 from core.errors import RetryLater, Unreachable
 from net.client import HttpClient
 from scanners.context import Context
@@ -17,7 +16,7 @@ from scanners.lane import DirectLane
 from scanners.sweep import Sweep, SweepResult, batches_of
 from simulator import testing
 from simulator.world import listings
-from tests.fix_scanners import ShiftedClock, Stage, eventually, staged
+from tests.fix_scanners import PATIENCE_S, ShiftedClock, Stage, eventually, staged
 from tests.fix_simulator import StillClock
 from yahoo.quote import QuoteAnswer
 
@@ -46,7 +45,7 @@ async def sweeping(context: Context, taken: Taken) -> AsyncIterator[tuple[Sweep,
 
 
 async def swept(
-    context: Context, tickers: Sequence[str], taken: Taken, *, batch_size: int = 100, deadline_s: float = 20.0
+    context: Context, tickers: Sequence[str], taken: Taken, *, batch_size: int = 100, deadline_s: float = 1000.0
 ) -> tuple[SweepResult, int]:
     async with sweeping(context, taken) as (sweep, lane):
         result = await sweep.run(tickers, batch_size=batch_size, concurrency=8, deadline_s=deadline_s)
@@ -112,11 +111,11 @@ async def test_after_a_429_the_pass_rests_and_completes(still_stage: Stage) -> N
 
 async def test_a_rest_longer_than_the_pass_ends_it_at_its_deadline(still_stage: Stage) -> None:
     still_stage.market.server.answer_status(QUOTE, 429)
-    clock = ShiftedClock(speed=10)
+    clock = ShiftedClock(speed=20)
     started_s = clock.monotonic_s()
     context = still_stage.context("metrics", clock=clock)
-    result, _ = await swept(context, still_stage.tickers, Taken(), deadline_s=5)
-    assert clock.monotonic_s() - started_s < 20.0
+    result, _ = await swept(context, still_stage.tickers, Taken(), deadline_s=15)
+    assert clock.monotonic_s() - started_s < 29.0
     assert (result.done, [sorted(batch) for batch in result.unasked]) == (0, [sorted(still_stage.tickers)])
     assert result.failures == {"RateLimited": 1}
 
@@ -157,15 +156,13 @@ async def test_the_database_being_away_ends_the_pass(still_stage: Stage) -> None
 
 
 async def test_a_stop_ends_the_pass_though_the_upstream_is_silent(still_stage: Stage, silent_proxy: str) -> None:
+    """The client would wait for a minute."""
     context, taken = still_stage.context("metrics", network={"proxy": silent_proxy}), Taken()
     async with sweeping(context, taken) as (sweep, lane):
         running = asyncio.ensure_future(sweep.run(still_stage.tickers, batch_size=4, concurrency=8, deadline_s=600))
         await eventually(lambda: lane.requests)
-        clock = SystemClock()
-        asked_s = clock.monotonic_s()
         context.stop.set()
-        result = await asyncio.wait_for(running, 5)
-        assert clock.monotonic_s() - asked_s < 1.0
+        result = await asyncio.wait_for(running, PATIENCE_S / 2)
     assert sorted(ticker for batch in result.unasked for ticker in batch) == sorted(still_stage.tickers)
     assert result.failures == {}
 
@@ -202,7 +199,7 @@ async def test_who_counts_more_than_tickers_shows_the_progress_himself(still_sta
     async with HttpClient(ca_path=context.trust.ca_path, proxy=context.settings.network.proxy) as http:
         lane = DirectLane(context, http)
         sweep = Sweep(context, lane, taken.accept, stage="quotes", advance=lambda *each: shown.append(each))
-        await sweep.run(still_stage.tickers, batch_size=4, concurrency=1, deadline_s=20.0)
+        await sweep.run(still_stage.tickers, batch_size=4, concurrency=1, deadline_s=1000.0)
     assert shown == [(4, 8), (8, 8)]
     assert context.pulse.progress is None
 

@@ -161,7 +161,7 @@ async def test_openssl_sees_the_practice_market_as_issuer_and_http_1_1(still_mar
     options = ["-alpn", "h2,http/1.1", "-CAfile", str(still_market.ca_file), "-verify_return_error"]
 
     def shake_hands() -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*command, *options], input="", text=True, capture_output=True, timeout=10)
+        return subprocess.run([*command, *options], input="", text=True, capture_output=True, timeout=60)
 
     said = (await asyncio.to_thread(shake_hands)).stdout
     issuer = next(line for line in said.splitlines() if line.startswith("issuer="))

@@ -217,7 +217,7 @@ def test_as_a_process_it_runs_until_sigterm(path: Path, sqlite_file: Path, tmp_p
     while "recorder_started" not in (said := process.stderr.readline()):
         assert said, "it ended before it started"
     process.send_signal(signal.SIGTERM)
-    _, rest = process.communicate(timeout=20)
+    _, rest = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "recorder_stopped" in rest
     assert events_of(sqlite_file) == [1]

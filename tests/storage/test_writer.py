@@ -286,7 +286,7 @@ def test_a_writer_killed_in_mid_flush_leaves_whole_flushes_only(thousand_url: st
     for _ in range(5):
         acknowledged = int(process.stdout.readline().split()[0])
     process.kill()
-    rest, _ = process.communicate(timeout=30)
+    rest, _ = process.communicate(timeout=60)
     acknowledged = max([acknowledged, *(int(line.split()[0]) for line in rest.splitlines() if line.count(" "))])
     with reader.connect() as connection:
         rows = connection.execute(text("SELECT DISTINCT change_seq, current_price FROM stocks_stock")).all()

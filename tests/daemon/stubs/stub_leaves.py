@@ -20,7 +20,7 @@ def stay(*, new_session: bool) -> int:
     if new_session:
         os.setsid()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    pause(60)
+    pause(90)
     os._exit(0)
 
 

@@ -4,7 +4,7 @@ from core.clock import pause
 from core.notify import Notifier
 
 notifier = Notifier.from_environment()
-for _ in range(32):
+for _ in range(50):
     notifier.beat()
     pause(0.05)
 notifier.ready()

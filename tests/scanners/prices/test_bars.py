@@ -40,6 +40,10 @@ BAR = MinuteBar(
 )
 
 
+HEARING_TURNS = 15
+"""Of the loop, in which market, its proxy and the scanner are: a frame is heard after a few."""
+
+
 class LedClock:
     """Time as a test tells it; who sleeps looks again soon, for much of it may have passed."""
 
@@ -71,7 +75,8 @@ async def lead(stage: Stage, clock: LedClock, seconds: Sequence[int]) -> None:
     for second in seconds:
         clock.now = NOON + second * SECOND
         stage.market.server.advance(clock.now)
-        await SystemClock().sleep(0.003)
+        for _ in range(HEARING_TURNS):
+            await SystemClock().sleep(0)
     await eventually(stage.agrees)
 
 
@@ -209,7 +214,7 @@ async def kept(still_stage: Stage, clock: LedClock) -> Kept:
 
 async def ended(kept: Kept, running: asyncio.Task[None]) -> None:
     kept.context.stop.set()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 60)
 
 
 async def test_after_the_close_the_session_becomes_one_file_and_the_oldest_are_removed(
@@ -296,6 +301,7 @@ async def test_a_session_that_cannot_be_compacted_is_told_once_and_stays(kept: K
     path.write_bytes(b"no parquet")
     with capture_logs() as logs:
         running = asyncio.ensure_future(kept.keeper.run())
+        await eventually(lambda: logs)
         await kept.minutes(3)
         await ended(kept, running)
     assert [line["event"] for line in logs] == ["minute_bars_uncompacted"]

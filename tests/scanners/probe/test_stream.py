@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import pytest
 
+from scanners.probe import stream as probe_stream
 from scanners.probe.search import Limit, Proposal
 from tests.fix_probe import probed
 from tests.fix_scanners import Stage
 
 
-async def test_the_rate_is_what_the_market_sent(probed_market: Stage) -> None:
+async def test_the_rate_is_what_the_market_sent(probed_market: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe_stream, "SNAPSHOT_S", 2.0)
+    monkeypatch.setattr(probe_stream, "RATE_S", 2.2)
     report = await probed(probed_market)
     rate, longest = report.message_rate, max(probed_market.market.connections(), key=lambda each: each.frames)
     assert (rate.symbols, rate.heard) == (120, 100)

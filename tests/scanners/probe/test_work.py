@@ -6,6 +6,7 @@ import pytest
 
 from core.clock import SystemClock
 from core.errors import Unreachable
+from scanners.probe import stream as probe_stream
 from scanners.probe.search import Crumb, Limit, Proposal
 from scanners.probe.work import NEVER
 from simulator import testing
@@ -14,7 +15,10 @@ from tests.fix_scanners import ShiftedClock, Stage, staged
 from tests.fix_simulator import StillClock
 
 
-async def test_a_service_that_is_as_believed_speaks_against_no_setting(probed_market: Stage) -> None:
+async def test_a_service_that_is_as_believed_speaks_against_no_setting(
+    probed_market: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe_stream, "SNAPSHOT_S", 2.0)  # who is heard first shortens the search
     report = await probed(probed_market)
     assert report.symbols_per_connection == Limit(believed=100, found=100, refused=101)
     assert report.batch_size == Limit(believed=100, found=100, refused=101)
@@ -41,7 +45,7 @@ async def test_where_this_host_may_not_ask_only_the_stream_is_measured(probed_ma
 
 
 async def test_when_the_time_is_over_what_is_left_is_told_as_broken_off(probed_market: Stage) -> None:
-    report = await probed(probed_market, time_limit_s=0.6)
+    report = await probed(probed_market, time_limit_s=0.2)
     assert report.message_rate.messages_per_s is not None
     assert report.broken_off == [
         f"broken off after {used} and {report.duration_s:.0f} s" for used in ("1 connections", "0 requests")

@@ -30,16 +30,17 @@ def page(practice: Market, **body: Any) -> dict[str, Any]:
     return dict(result)
 
 
-def test_pages_hold_every_share_once_in_order(practice: Market) -> None:
+def test_pages_hold_every_share_once_in_order() -> None:
+    calendar = build_calendar(MarketSettings(calendar="XNYS"), read=read_text)
+    practice = Market(listings.bundled()[:1_000], calendar=calendar, seed=1, now=NOON)
     seen: list[str] = []
-    for offset in range(0, 8_000, 250):
-        rows = page(practice, offset=offset, size=250, sortField="ticker", sortType="ASC")["quotes"]
+    for offset in range(0, 1_000, 100):
+        rows = page(practice, offset=offset, size=100, sortField="ticker", sortType="ASC")["quotes"]
         seen += [row["symbol"] for row in rows]
 
-    # 7,184 of the 11,817 listings are no ETF.
     shares = [name for name, stock in practice.stocks.items() if stock.listing.kind not in ("ETF", "Crypto")]
     assert seen == sorted(shares)
-    assert page(practice)["total"] == len(shares) == len(seen)
+    assert page(practice)["total"] == len(shares) == len(seen) > 500
 
 
 def test_funds_are_asked_for_by_their_type(practice: Market) -> None:

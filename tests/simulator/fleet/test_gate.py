@@ -14,7 +14,7 @@ async def say(market: PracticeMarket, address: str, said: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(host, port)
     writer.write(said)
     writer.write_eof()
-    answer = await asyncio.wait_for(reader.read(), 5)
+    answer = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     return answer
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from core.errors import FixByHand, NotRunning, TickerdError
 from simulator.ports.control_port import LINE_BYTES, ask
 from simulator.ports.loopback import split_address
 from simulator.testing import PracticeMarket
+from tests.fix_ports import deaf_port
 
 
 async def speak(market: PracticeMarket, *lines: bytes) -> list[dict[str, Any]]:
@@ -20,7 +20,7 @@ async def speak(market: PracticeMarket, *lines: bytes) -> list[dict[str, Any]]:
     for line in lines:
         writer.write(line + b"\n")
     writer.write_eof()
-    answers = (await asyncio.wait_for(reader.read(), 5)).splitlines()
+    answers = (await asyncio.wait_for(reader.read(), 60)).splitlines()
     writer.close()
     return [json.loads(answer) for answer in answers]
 
@@ -55,7 +55,7 @@ async def test_a_line_too_long_ends_the_connection_and_nothing_else(still_market
     writer.write(b" " * (LINE_BYTES + 100_000))
     with pytest.raises(ConnectionError):
         await writer.drain()
-        assert await asyncio.wait_for(reader.read(), 5) == b""
+        assert await asyncio.wait_for(reader.read(), 60) == b""
         raise ConnectionResetError
     writer.close()
     assert (await speak(still_market, b'{"do":"status"}'))[0]["ok"]
@@ -71,10 +71,8 @@ async def test_asking_gives_the_result_or_raises_what_the_market_said(still_mark
 
 
 def test_where_no_market_is_somebody_has_to_start_one() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = ("127.0.0.1", free.getsockname()[1])
-    with pytest.raises(NotRunning, match=rf"127\.0\.0\.1:{address[1]}: no practice market answers"):
-        ask(address, {"do": "status"})
+    with deaf_port() as port, pytest.raises(NotRunning, match=rf"127\.0\.0\.1:{port}: no practice market answers"):
+        ask(("127.0.0.1", port), {"do": "status"})
 
 
 async def test_a_line_nested_without_end_is_told_to_be_none(still_market: PracticeMarket) -> None:

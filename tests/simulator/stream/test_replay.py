@@ -312,7 +312,7 @@ def test_the_process_plays_recorded_quotes_and_refusals_and_knows_no_other_ticke
 def test_a_replay_of_what_is_no_recording_is_one_clear_line_and_exit_78(tmp_path: Path) -> None:
     (tmp_path / "report").write_text("hello")
     command = [sys.executable, "-m", "simulator", "--replay", str(tmp_path / "report")]
-    ended = subprocess.run(command, cwd=testing.ROOT, capture_output=True, text=True, timeout=20)
+    ended = subprocess.run(command, cwd=testing.ROOT, capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stdout) == (78, "")
     assert ended.stderr.startswith(f"tickerd: {tmp_path}/report: is not a recording; give ")
     assert ended.stderr.count("\n") == 1
@@ -326,7 +326,7 @@ async def heard_by(practice: testing.PracticeMarket) -> None:
 
 async def texts(stream: ClientConnection) -> list[str]:
     """Return the frames that lie between us and the answer to a ping."""
-    await asyncio.wait_for(await stream.ping(), 5)
+    await asyncio.wait_for(await stream.ping(), 60)
     found: list[str] = []
     try:
         while True:

@@ -22,7 +22,7 @@ from simulator.trouble.faults import Faults
 from tests.fix_scanners import eventually
 from tests.fix_simulator import NOON, STREAM_URL, StillClock, YahooClient, pricing_schema
 
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 
 
 def open_stream(practice: PracticeMarket, url: str = STREAM_URL) -> connect:
