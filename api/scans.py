@@ -17,7 +17,7 @@ from screener.expressions.check import check
 from screener.jobs.families import families
 from screener.jobs.market import Vocabulary
 from screener.jobs.past import refuse_biased
-from screener.jobs.request import Request, read_request
+from screener.jobs.request import MOST_BEST, Request, read_request
 from screener.patterns import lc
 from screener.store import FIELDS
 
@@ -27,6 +27,7 @@ USUAL_RATING = 50.0
 """Least technical rating of a scan that says nothing of what to find."""
 
 Count = Field(default=0, ge=0, le=1_000_000)
+Best = Field(default=0, ge=0, le=MOST_BEST)
 
 
 class Filters(Asked):
@@ -41,7 +42,7 @@ class Criteria(Asked):
     max_high_value: int = Count
     max_processed: int = Count
     timeout_s: float = Field(default=0.0, ge=0, le=86_400)
-    top: int = Count
+    top: int = Best
 
 
 class ScanBody(Asked):
@@ -64,7 +65,7 @@ class ScanBody(Asked):
     min_volume: float | None = Field(default=None, ge=0)
     min_dollar_volume: float | None = Field(default=None, ge=0)
     filters: Filters | None = None
-    top: int = Count
+    top: int = Best
     max_signals: int = Count
     max_high_value: int = Count
     max_processed: int = Count
