@@ -1,7 +1,7 @@
 """Photographs of a running demo's dashboard, for the README.
 
-    make demo                                          # in another terminal, until the table is full
-    python -m bench.pictures [http://127.0.0.1:8000]   # writes docs/pictures/
+make demo                                          # in another terminal, until the table is full
+python -m bench.pictures [http://127.0.0.1:8000]   # writes docs/pictures/
 """
 
 from __future__ import annotations

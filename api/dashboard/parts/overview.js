@@ -128,8 +128,10 @@ function Coverage() {
 
 function Group({ name, told }) {
   const most = Math.max(1, ...BUCKETS.map(([key]) => told.histogram[key]));
+  const aged = told.total - told.histogram.never;
+  const who = aged < told.total ? `${whole(aged)} of ${whole(told.total)} tickers ever told` : `${whole(told.total)} tickers`;
   return html`<div>
-    <h3>${name} <small>${whole(told.total)} tickers, half younger than ${duration(told.age_s.p50)}, oldest ${duration(told.age_s.max)}</small></h3>
+    <h3>${name} <small>${who}, half younger than ${duration(told.age_s.p50)}, oldest ${duration(told.age_s.max)}</small></h3>
     <p class="stack" role="img" aria-label=${STATES.map(([key, , words]) => `${told[key]} ${words}`).join(", ")}>
       ${STATES.map(([key, look]) => told[key] > 0 && html`<span class=${look} style=${{ flexGrow: told[key] }}></span>`)}</p>
     <ul class="legend">${STATES.map(([key, look, words]) => html`<li><span class=${`dot ${look}`}></span>${whole(told[key])} ${words}</li>`)}</ul>
