@@ -255,6 +255,7 @@ def patient_client(monkeypatch: pytest.MonkeyPatch) -> None:
 def patient_crowd(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same for the fleet's proxies; not where one of them is to keep silent."""
     limits = client.CrowdClient.get.__kwdefaults__
+    assert limits is not None
     monkeypatch.setitem(limits, "connect_s", PATIENCE_S)
     monkeypatch.setitem(limits, "total_s", 2 * PATIENCE_S)
 
