@@ -28,6 +28,7 @@ gauge stocks_tickers: Tickers in the universe.
 gauge stocks_quote_fresh_tickers: Listed tickers whose field group is younger than the bound.
 gauge stocks_quote_age_max_seconds: Age of the stalest listed ticker.
 counter stocks_upstream_requests_total: Requests to a provider.
+histogram stocks_upstream_request_duration_seconds: Provider latency.
 gauge stocks_upstream_circuit_open: 1 while a provider does not answer or refuses.
 gauge stocks_upstream_rate_limit_wait_seconds: How long a provider has been refusing.
 gauge stocks_proxies: Proxies by state.
@@ -50,6 +51,7 @@ gauge stocks_scan_symbol_worker_processes: Workers of the scan engine.
 gauge stocks_stream_connections: Open streams.
 histogram stocks_stream_latency_seconds: Publish to socket write.
 counter stocks_stream_messages_total: Messages sent.
+counter stocks_stream_messages_dropped_total: Numbered messages that a client was not told.
 counter stocks_stream_errors_total: Stream errors.
 counter stocks_stream_resumes_total: Resumptions.
 counter stocks_http_requests_total: HTTP requests.
@@ -58,6 +60,7 @@ gauge stocks_http_requests_under_way: Requests that wait for their answer.
 counter stocks_auth_failures_total: Failed log-ins.
 counter stocks_rate_limited_requests_total: Requests refused with 429.
 counter stocks_signals_total: Signals generated.
+counter stocks_notifications_total: Notifications sent.
 gauge stocks_memory_limit_bytes: Memory limit of the process or its cgroup.
 gauge stocks_config_last_reload_successful: 1 if the last reload worked.
 counter stocks_log_messages_total: Log records.

@@ -1,4 +1,4 @@
-"""What the log files tell the metrics: how many lines of each level, how the last reload went. Reads each line once."""
+"""What the log files tell the metrics: lines of each level, the last reload, alerts not told. Reads each line once."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from api.metrics import Sheet
 
 LEVEL = re.compile(rb'"log\.level": ?"(\w+)"')
 RELOAD = re.compile(rb'"message": ?"(settings_reloaded|reload_refused)"')
+UNTOLD = re.compile(rb'"message": ?"alert_command_failed"')
 
 
 class Logs:
@@ -23,6 +24,7 @@ class Logs:
         """File -> its inode and how far it is read."""
         self._levels: Counter[str] = Counter()
         self._has_reloaded = True
+        self._untold = 0
 
     def read(self) -> None:
         """Count the lines that were written since the last look."""
@@ -43,10 +45,12 @@ class Logs:
 
     def _take(self, lines: bytes) -> None:
         self._levels.update(level.decode() for level in LEVEL.findall(lines))
+        self._untold += len(UNTOLD.findall(lines))
         for event in RELOAD.findall(lines):
             self._has_reloaded = event == b"settings_reloaded"
 
     def put(self, sheet: Sheet) -> None:
         for level in LEVELS:
             sheet.put("stocks_log_messages_total", self._levels[level], level=level)
+        sheet.put("stocks_notifications_total", self._untold, channel="command", outcome="error")
         sheet.put("stocks_config_last_reload_successful", self._has_reloaded)

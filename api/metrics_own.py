@@ -11,8 +11,10 @@ import psutil
 from api.metrics import Histogram, Sheet
 from api.sql import Database
 from api.streams.doors import Doors, Stream
+from api.streams.listener import EVENTS, SIGNALS
 from api.traffic import BOUNDS_S, Durations, Traffic
 
+NEWEST_COUNTS, NUMBERED = ("quotes", "scanners"), ("scan", SIGNALS, EVENTS)
 CGROUP = Path("/proc/self/cgroup")
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -35,8 +37,10 @@ def put_streams(sheet: Sheet, doors: Doors) -> None:
         sheet.put("stocks_stream_connections", count, transport=of, channel=channel)
     for transport, times in counts.latency.items():
         sheet.histogram("stocks_stream_latency_seconds", _histogram(times), transport=transport)
-    for channel, count in counts.messages.items():
+    for channel, count in {**dict.fromkeys((*NEWEST_COUNTS, *NUMBERED), 0), **counts.messages}.items():
         sheet.put("stocks_stream_messages_total", count, channel=channel)
+    for channel in NUMBERED:  # a slow client is ended with its place, and told the rest when it is back
+        sheet.put("stocks_stream_messages_dropped_total", 0, channel=channel, reason="slow")
     unseen = {(transport, reason): 0 for transport in counts.latency for reason in ("slow", "failed")}
     for (of, reason), count in {**unseen, **counts.errors}.items():
         sheet.put("stocks_stream_errors_total", count, transport=of, reason=reason)

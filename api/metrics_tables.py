@@ -33,6 +33,7 @@ BOUNDS_S: Mapping[str, Sequence[int]] = {
 CYCLE_S = (1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 3600.0, 10_800.0, 21_600.0)
 SCAN_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
+WRONG_SIGN_INS = ("sign_in_failed", "refresh_token_reused")
 PROXY_STATES = ("candidate", "live", "gold", "cooling", "evicted")
 
 Row = Any
@@ -78,6 +79,8 @@ class Tables:
         )
         for outcome in ENDED:
             self._count("stocks_scans_total", 0, outcome=outcome)
+        for action in WRONG_SIGN_INS:
+            self._count("stocks_auth_failures_total", 0, reason=action)
 
     def read(self, engine: Engine, now: datetime) -> None:
         """Count what is new and look at what is now."""
@@ -166,7 +169,7 @@ class Tables:
             self._count("stocks_scanner_restarts_total", 1, scanner=row.process, reason=row.cause or "unknown")
 
     def _add_sign_in(self, row: Row) -> None:
-        if row.action in ("sign_in_failed", "refresh_token_reused"):
+        if row.action in WRONG_SIGN_INS:
             self._count("stocks_auth_failures_total", 1, reason=row.action)
 
     def _add_signal(self, row: Row) -> None:

@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import Boolean, Column, ColumnElement, Date, Engine, Select, and_, or_, select
+from sqlalchemy import Column, ColumnElement, Date, Engine, Select, and_, literal, or_, select
 
 from api.answers import encode
 from api.problems import Problem
@@ -126,7 +126,8 @@ def statement(listing: Listing, cursor: str) -> Select[Any]:
 def _behind(key: Sequence[Column[Any]], values: Sequence[Any], *, falling: bool) -> ColumnElement[bool]:
     choices = []
     for place, (column, value) in enumerate(zip(key, values, strict=True)):
-        further = column < value if falling else column > value
+        bound = literal(value, column.type)  # else no yes or no could be compared
+        further = column < bound if falling else column > bound
         equal = [key[before] == values[before] for before in range(place)]
         choices.append(and_(*equal, further))
     return or_(*choices)
@@ -157,7 +158,7 @@ def _value(column: Column[Any], value: Any) -> Any:
     if isinstance(column.type, Date):
         return date.fromisoformat(value)
     wanted = column.type.python_type
-    if isinstance(column.type, Boolean) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) != (wanted is bool) or not isinstance(value, int | float | str):
         raise ValueError("no value of a key")
     if wanted is float and isinstance(value, int):
         return float(value)

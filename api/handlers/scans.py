@@ -69,9 +69,9 @@ async def start(request: Request, body: ScanBody, query: Annotated[FlagQuery, Qu
     """Start a scan; `async_mode=false` waits for its end and answers with its results."""
     context, form = context_of(request), FORMS[request.scope["path"]]
     wanted = engine_request(body, query, lc_family=form.lc_family)
+    waits = not flag("async_mode", body, query, default=not form.waits)
     scan_id = await context.under_way.ask(wanted, by=principal_of(request).name)
     await audit(request, "scan_started", {"scan_id": scan_id})
-    waits = not flag("async_mode", body, query, default=not form.waits)
     features = {
         "prioritization": wanted.prioritization and context.settings.screener.prioritization,
         "streaming": wanted.streaming and context.settings.screener.streaming,

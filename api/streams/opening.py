@@ -11,6 +11,7 @@ from api.principals import Principal, allowed
 from api.problems import Problem
 from api.streams.doors import Stream, Transport
 from api.streams.listener import Listener
+from api.streams.protocol import ticker_named
 
 SCOPE = "read"
 SCAN_ID = re.compile(r"[A-Za-z0-9_\-]{1,64}\Z")
@@ -33,7 +34,7 @@ def tickers_named(text: str) -> frozenset[str] | None:
     """Return the tickers of `AAPL,MSFT`; None, for all, if there are none or a `*`. Problem 422."""
     if not TICKERS.match(text):
         raise Problem(422, "wrong_request", "tickers: give at most 16,000 characters like AAPL,BRK-B")
-    named = frozenset(ticker.upper() for ticker in text.split(",") if ticker)
+    named = frozenset(ticker_named(ticker) for ticker in text.split(",") if ticker)
     return None if "*" in named or not named else named
 
 

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from api.answers import encode
 from core.errors import TickerdError
+from market.tickers import BadTicker, normalise_ticker
 from storage.schema import LARGEST_WHOLE
 
 VERSION = 1
@@ -33,6 +34,14 @@ class BadMessage(TickerdError):
     """A message that makes no sense."""
 
 
+def ticker_named(text: str) -> str:
+    """Return a ticker in the form of the table, so BRK.B as BRK-B; one of another form, as an index has, as it is."""
+    try:
+        return normalise_ticker(text)
+    except BadTicker:
+        return text.upper()
+
+
 class Channels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Channel -> what of it; `["*"]`: all. None: nothing is said of this channel."""
 
@@ -45,7 +54,7 @@ class Channels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def tickers(self) -> frozenset[str] | None:
         """Return the tickers asked for; None: all of them."""
-        named = frozenset(ticker.upper() for ticker in self.quotes or ())
+        named = frozenset(map(ticker_named, self.quotes or ()))
         return None if "*" in named or self.quotes == [] else named
 
 

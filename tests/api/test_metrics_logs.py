@@ -48,3 +48,10 @@ def test_the_last_reload_counts(tmp_path: Path) -> None:
     with file.open("a") as more:
         more.write(line("info", "settings_reloaded"))
     assert told(logs)[RELOADED] == "1"
+
+
+def test_an_alert_that_the_command_did_not_take_counts(tmp_path: Path) -> None:
+    logs, untold = Logs(tmp_path), 'notifications_total{channel="command",outcome="error"}'
+    assert told(logs)[untold] == "0"
+    (tmp_path / "tickerd.jsonl").write_text(line("info", "alert_raised") + line("warning", "alert_command_failed"))
+    assert told(logs)[untold] == "1"

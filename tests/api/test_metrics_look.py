@@ -37,6 +37,10 @@ streaming           active_streams              stocks_stream_connections
 streaming           stream_latency              stocks_stream_latency_seconds
 streaming           websocket_errors            stocks_stream_errors_total
 streaming           reconnection_rate           stocks_stream_resumes_total
+streaming           messages                    stocks_stream_messages_total
+streaming           data_loss                   stocks_stream_messages_dropped_total
+security            failed_sign_ins             stocks_auth_failures_total
+notifications       not_sent                    stocks_notifications_total
 resources           memory_usage                process_resident_memory_bytes
 resources           memory_limit                stocks_memory_limit_bytes
 resources           cpu_usage                   process_cpu_seconds_total

@@ -4,9 +4,10 @@ import base64
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import Column, insert
 
 from api.problems import Problem
 from api.sql import Database, Listing, decode_cursor, encode_cursor, read_page
@@ -23,7 +24,7 @@ STOCK, SIGNAL = stocks_stock.c, signals.c
 def url(database_url: str) -> Iterator[str]:
     """A database of each kind: five tickers, three of one volume and one without; four signals of two moments."""
     volumes = {"A": 10, "B": 30, "C": 10, "D": None, "E": 10}
-    stocks = [{"ticker": ticker, "volume": volume, "is_listed": True} for ticker, volume in volumes.items()]
+    stocks = [{"ticker": name, "volume": volume, "is_listed": name != "C"} for name, volume in volumes.items()]
     base = {"scan": "s", "scan_id": "x", "session": AT.date(), "status": "active", "updated_at": AT}
     found = [{**base, "symbol": f"S{n}", "created_at": AT + timedelta(seconds=n // 2)} for n in range(4)]
     with Writer.open(database_url, service="test", origin=None, clock=SystemClock()) as writer:
@@ -52,13 +53,15 @@ def test_pages_follow_each_other_by_the_key_whatever_its_kind(url: str) -> None:
     assert walked(url, by_volume, limit=2) == [["B", "E"], ["C", "A"]], "D has no volume"
     newest = Listing(columns=[SIGNAL.symbol], key=(SIGNAL.created_at, SIGNAL.id), falling=True)
     assert walked(url, newest, limit=3) == [["S3", "S2", "S1"], ["S0"]]
+    by_yes_or_no = Listing(columns=[STOCK.ticker], key=(STOCK.is_listed, STOCK.ticker))
+    assert walked(url, by_yes_or_no, limit=2) == [["C", "A"], ["B", "D"], ["E"]], "C alone is not listed"
     some = Listing(columns=[STOCK.ticker], key=(STOCK.ticker,), where=[STOCK.volume == 10])
     assert walked(url, some, limit=1000) == [["A", "C", "E"]]
 
 
 def test_a_key_comes_out_of_a_cursor_as_it_went_in() -> None:
-    key = (SIGNAL.created_at, SIGNAL.session, SIGNAL.entry_price, SIGNAL.symbol, SIGNAL.id)
-    values = [AT, AT.date(), 1.5, "A", 7]
+    key = (SIGNAL.created_at, SIGNAL.session, SIGNAL.entry_price, SIGNAL.symbol, SIGNAL.id, STOCK.is_listed)
+    values = [AT, AT.date(), 1.5, "A", 7, False]
     assert decode_cursor(encode_cursor(values), key) == values
     assert decode_cursor(encode_cursor([2]), (SIGNAL.entry_price,)) == [2.0], "JSON knows no 2.0"
 
@@ -91,3 +94,9 @@ async def test_reads_have_one_thread_and_writes_another(url: str) -> None:
     assert len(reading) == len(writing) == 1 and reading != writing
     assert threading.current_thread() not in reading | writing
     database.close()
+
+
+@pytest.mark.parametrize(("given", "column"), [(b"[true]", STOCK.volume), (b"[1]", STOCK.is_listed)])
+def test_a_number_is_no_yes_or_no(given: bytes, column: Column[Any]) -> None:
+    with pytest.raises(Problem, match="cursor_invalid"):
+        decode_cursor(base64.urlsafe_b64encode(given).decode(), (column,))

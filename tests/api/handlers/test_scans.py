@@ -101,6 +101,13 @@ def test_the_seed_request_with_gics_sectors_returns_rows(market: RunningApi) -> 
     assert market.ask("GET", started.json["progress_url"]).json["overall_progress"] == 100
 
 
+def test_a_request_that_contradicts_itself_starts_nothing(market: RunningApi) -> None:
+    known = market.ask("GET", f"{SCANS}?limit=1").json["data"]
+    told = market.ask("POST", "/scan/start?async_mode=true", {"expression": "close > sma50", "async_mode": False})
+    assert (told.status, told.json["code"]) == (422, "contradiction")
+    assert market.ask("GET", f"{SCANS}?limit=1").json["data"] == known
+
+
 def test_async_mode_false_waits_for_the_results(market: RunningApi) -> None:
     told = market.ask("POST", "/scan/start", {"expression": "close > sma50", "async_mode": False}).json
     assert (told["status"], sorted(found["ticker"] for found in told["results"])) == ("complete", ["AAPL", "MSFT"])

@@ -8,7 +8,7 @@ from api.streams.opening import tickers_named
 
 @pytest.mark.parametrize(
     ("text", "named"),
-    [("", None), ("*", None), ("aapl,*", None), ("aapl,BRK-B,,", {"AAPL", "BRK-B"}), ("^GSPC", {"^GSPC"})],
+    [("", None), ("*", None), ("aapl,*", None), ("aapl,brk.b,,", {"AAPL", "BRK-B"}), ("^GSPC", {"^GSPC"})],
 )
 def test_tickers_are_named_with_commas(text: str, named: set[str] | None) -> None:
     assert tickers_named(text) == named

@@ -12,7 +12,7 @@ def test_a_client_says_who_it_is_and_what_it_listens_to() -> None:
     assert protocol.read('{"type":"auth","token":"t"}') == Auth(token="t")
     assert protocol.read('{"type":"ping","id":3}') == Ping(id=3)
     text = (
-        '{"id":1,"type":"subscribe","channels":{"quotes":["aapl","BRK-B"],"scan":["scan_1"]},"since":{"signals":812}}'
+        '{"id":1,"type":"subscribe","channels":{"quotes":["aapl","BRK.B"],"scan":["scan_1"]},"since":{"signals":812}}'
     )
     said = protocol.read(text)
     assert isinstance(said, Subscribe) and (said.id, said.since, said.throttle_ms) == (1, {"signals": 812}, 0)
