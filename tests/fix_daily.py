@@ -38,7 +38,7 @@ class MovedClock(ShiftedClock):
         return super().monotonic_s() + self._moved_s
 
     def utc_now(self) -> datetime:
-        return super().utc_now() + self._set_by
+        return super().utc_now() + timedelta(seconds=self._moved_s) + self._set_by
 
     async def sleep(self, duration_s: float) -> None:
         end_s = self.monotonic_s() + duration_s

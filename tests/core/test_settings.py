@@ -113,6 +113,8 @@ DOCUMENTED: dict[str, Any] = {
     "screener.max_workers": 200,
     "screener.use_cache": True,
     "screener.results_dir": "scan_results",
+    "screener.memory_soft_mb": 2000.0,
+    "screener.memory_hard_mb": 3000.0,
 }
 
 
