@@ -78,6 +78,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return Limits(**asked) if asked else None
 
     @property
+    def is_short(self) -> bool:
+        """It looks at one session and fetches nothing: milliseconds."""
+        return not (self.since or self.until or self.max_age_s)
+
+    @property
     def keeps_best(self) -> bool:
         """Whether what was found may give way to what is better; not where the end is told by how many are found."""
         return bool(self.top) and not self.max_signals

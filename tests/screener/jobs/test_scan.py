@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -383,3 +385,32 @@ def test_the_best_of_a_range_are_the_best_of_all_however_much_it_finds(
     wanted = [(one["ticker"], one["session"], one["key"], one["rank"]) for one in every.outcome.results[:7]]
     assert [(one["ticker"], one["session"], one["key"], one["rank"]) for one in best.outcome.results] == wanted
     assert best.outcome.ended["exact"] and best.outcome.counts["signals"] == 7
+
+
+def test_short_scans_take_turns_and_a_long_one_waits_for_none() -> None:
+    market = market_of({"A": [1.0, 2.0]})
+    day = str(date_of(market.bars.newest_day))
+    tools = Tools(settings=Screener(), history=History(None))
+    entered, leave, second = threading.Event(), threading.Event(), threading.Event()
+
+    def held() -> Market:
+        entered.set()
+        assert leave.wait(60)
+        return market
+
+    def noticed() -> Market:
+        second.set()
+        return market
+
+    def scan(load: Callable[[], Market], **given: str) -> Outcome:
+        return Scan("scan_x", read_request({"expression": TEXT, **given}), load, tools, ResultLog("scan_x")).run()
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(scan, held)
+        assert entered.wait(60)
+        waits = pool.submit(scan, noticed)
+        assert scan(lambda: market, since=day).status == "complete"
+        assert not second.is_set()
+        leave.set()
+        assert (first.result(60).status, waits.result(60).status) == ("complete", "complete")
+    assert second.is_set()
