@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import date
+from math import inf
 from typing import Any
 
 from storage.partitions import make_years
-from storage.schema import stocks_daily_bar
+from storage.schema import LARGEST_WHOLE, stocks_daily_bar
 from storage.values import holds
 from storage.writer import Transaction, Writer
 
@@ -69,12 +70,19 @@ def _values(bar: DailyBar) -> dict[str, Any]:
 
 def is_sound(bar: DailyBar) -> bool:
     """Whether the table takes it."""
-    if not all(holds(stocks_daily_bar, name, value) for name, value in _values(bar).items()):
+    held = all(holds(stocks_daily_bar, name, value) for name, value in _values(bar).items())
+    named = None not in (bar.ticker, bar.session_date, bar.source)
+    return held and named and are_sound(bar.open, bar.high, bar.low, bar.close, bar.adj_close, bar.volume)
+
+
+def are_sound(opened: float, high: float, low: float, close: float, adjusted: float | None, volume: int | None) -> bool:
+    """Whether the numbers of one bar can be those of one session; a comparison with NaN is False."""
+    try:
+        return (
+            0.0 < low <= opened <= high < inf
+            and low <= close <= high
+            and (adjusted is None or 0.0 < adjusted < inf)
+            and (volume is None or (type(volume) is int and 0 <= volume <= LARGEST_WHOLE))
+        )
+    except TypeError:
         return False
-    needed = [bar.ticker, bar.session_date, bar.open, bar.high, bar.low, bar.close, bar.source]
-    if any(value is None for value in needed):
-        return False
-    if min(bar.open, bar.high, bar.low, bar.close) <= 0 or (bar.adj_close is not None and bar.adj_close <= 0):
-        return False
-    held = bar.low <= min(bar.open, bar.close) and max(bar.open, bar.close) <= bar.high
-    return held and (bar.volume is None or bar.volume >= 0)

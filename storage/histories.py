@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from math import inf
 from typing import Any
 
 from sqlalchemy import Engine
 
-from storage.daily_bars import BarResult
+from storage.daily_bars import BarResult, are_sound
 from storage.engine import translate
 from storage.partitions import make_years
 from storage.queries import query
-from storage.schema import LARGEST_WHOLE, stocks_daily_bar
+from storage.schema import stocks_daily_bar
 from storage.values import is_words
 from storage.writer import Transaction, Writer
 
@@ -51,7 +50,7 @@ def _groups(histories: Iterable[History]) -> Iterator[tuple[dict[str, list[DayRo
     group: dict[str, list[DayRow]] = {}
     held = wrong = 0
     for ticker, rows in histories:
-        sound = _sound(rows) if is_words(ticker) else []
+        sound = [row for row in rows if are_sound(*row[1:])] if is_words(ticker) else []
         wrong += len(rows) - len(sound)
         if sound:
             group[ticker] = list({row[0]: row for row in sound}.values())
@@ -60,24 +59,6 @@ def _groups(histories: Iterable[History]) -> Iterator[tuple[dict[str, list[DayRo
             yield group, wrong
             group, held, wrong = {}, 0, 0
     yield group, wrong
-
-
-def _sound(rows: Sequence[DayRow]) -> list[DayRow]:
-    return [row for row in rows if _is_sound(row)]
-
-
-def _is_sound(row: DayRow) -> bool:
-    """As `write_daily_bars` judges; a comparison with NaN is False."""
-    _, opened, high, low, close, adjusted, volume = row
-    try:
-        return (
-            0.0 < low <= opened <= high < inf
-            and low <= close <= high
-            and (adjusted is None or 0.0 < adjusted < inf)
-            and (volume is None or (type(volume) is int and 0 <= volume <= LARGEST_WHOLE))
-        )
-    except TypeError:
-        return False
 
 
 def _replace(writer: Writer, group: dict[str, list[DayRow]], *, keep_older: bool) -> int:

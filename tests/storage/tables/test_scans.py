@@ -19,5 +19,5 @@ def test_a_request_that_another_program_spoiled_is_handed_on_for_its_reader_to_r
         assert connection.execute(select(saved_scans.c.request)).scalar_one() == "{top"
 
 
-def test_the_results_of_a_scan_are_numbered_without_a_gap_for_another() -> None:
+def test_a_result_has_one_number_within_its_scan() -> None:
     assert [column.name for column in scan_results.primary_key] == ["scan_id", "seq"]
