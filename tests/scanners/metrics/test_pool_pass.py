@@ -216,7 +216,8 @@ async def test_a_database_that_goes_away_in_mid_cycle_costs_no_exit(
     monkeypatch.setattr(quote_cycle, "write_quotes", is_away)
     with pytest.raises(RetryLater, match="is away"):
         await once(crowded, batch_size=3)
-    assert askable(crowded, rotation) == len(rotation) >= 2
+    assert not any(use.in_flight for use in rotation._uses.values())
+    assert askable(crowded, rotation) >= 2  # a silent one may have been given up by then, for its silence
 
 
 async def test_a_stop_in_mid_cycle_keeps_what_has_come(crowded: Stage) -> None:
